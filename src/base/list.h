@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Intrusive doubly linked list; the head is a node that points to itself when the list is empty. */
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
+
+#include <stdbool.h>
+#include "base/mem.h"
+
+struct list {
+	struct list *prev, *next;
+};
+#define LIST_INIT(name) ((struct list){&(name), &(name)})
+
+static inline void list_init(struct list *l)
+{
+	l->prev = l->next = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+	return l->next == l;
+}
+static inline void list_append(struct list *head, struct list *node)
+{
+	node->prev = head->prev;
+	node->next = head;
+	head->prev->next = node;
+	head->prev = node;
+}
+/* Safe on a node that is in no list but was initialised. */
+static inline void list_remove(struct list *node)
+{
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	list_init(node);
+}
+#define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
+/* 'it' may be removed from the list inside the loop. */
+#define LIST_EACH(it, head, member)                                                                          \
+	for (__typeof__(it) next_##it = (it = LIST_ENTRY((head)->next, __typeof__(*it), member),             \
+					LIST_ENTRY(it->member.next, __typeof__(*it), member));               \
+	     &it->member != (head);                                                                          \
+	     it = next_##it, next_##it = LIST_ENTRY(it->member.next, __typeof__(*it), member))
+
+#endif
