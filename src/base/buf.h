@@ -22,7 +22,7 @@ void buf_addc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_consume(struct buf *b, size_t n); /* drops n bytes at the front */
-char *buf_steal(struct buf *b);            /* returns owned C string ("" when empty); b is BUF_INIT again */
+char *buf_steal(struct buf *b);		   /* returns owned C string ("" when empty); b is BUF_INIT again */
 const char *buf_str(const struct buf *b);  /* view, "" when empty */
 static inline void cleanup_buf(struct buf *b)
 {

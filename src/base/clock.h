@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct clock {
-	int64_t (*wall_ms)(struct clock *c);      /* Unix time; for people and records, may jump */
+	int64_t (*wall_ms)(struct clock *c);	  /* Unix time; for people and records, may jump */
 	int64_t (*monotonic_ms)(struct clock *c); /* for durations and deadlines, never jumps */
 };
 extern struct clock clock_real;

@@ -3,8 +3,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-/* code, word (API and exit record), HTTP status, gRPC status (google.rpc.Code), S3 error word, exit status of the CLI.
- * The only copy: API answers, gRPC statuses and exit statuses are read from here. */
+/* code, word (API and exit record), HTTP status, gRPC status (google.rpc.Code), S3 error word, exit status of
+ * the CLI. The only copy: API answers, gRPC statuses and exit statuses are read from here. */
 #define ERR_TABLE(X)                                                                                         \
 	X(ERR_INVALID, "invalid", 400, 3, "InvalidArgument", 2)                                              \
 	X(ERR_UNAUTHENTICATED, "unauthenticated", 401, 16, "InvalidAccessKeyId", 3)                          \
@@ -33,7 +33,7 @@ enum err_code {
 #define ERR_ENUM(code, word, http, grpc, s3, exit_status) code,
 	ERR_TABLE(ERR_ENUM)
 #undef ERR_ENUM
-	ERR_CODE_COUNT
+	    ERR_CODE_COUNT
 };
 
 /* Nothing to release. 'sys' is the errno at the origin, 0 when there was none. */
@@ -47,15 +47,16 @@ struct err {
 /* At the origin, once. Replaces what was there. Returns -code. 'e' may be NULL. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* As err_set from an errno: maps ENOSPC and EDQUOT to ERR_DISK_FULL, ENOENT to ERR_NOT_FOUND, ENOMEM to
- * ERR_NO_MEMORY, EACCES and EPERM to ERR_DENIED, everything else to ERR_IO; appends ": " and the errno's text. */
+ * ERR_NO_MEMORY, EACCES and EPERM to ERR_DENIED, everything else to ERR_IO; appends ": " and the errno's
+ * text. */
 int err_sys(struct err *e, int sys, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Prefixes "what we were doing: "; keeps the code. Returns -code. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-const char *err_word(int code);  /* "invalid"; "ok" for 0; "internal" for an unknown code */
-int err_http(int code);	         /* HTTP status; 200 for 0 */
-int err_grpc(int code);	         /* google.rpc.Code; 0 for 0 */
-int err_exit(int code);	         /* exit status of the command line; 0 for 0 */
+const char *err_word(int code);	 /* "invalid"; "ok" for 0; "internal" for an unknown code */
+int err_http(int code);		 /* HTTP status; 200 for 0 */
+int err_grpc(int code);		 /* google.rpc.Code; 0 for 0 */
+int err_exit(int code);		 /* exit status of the command line; 0 for 0 */
 int err_from_word(const char *); /* code of a word, ERR_INTERNAL when unknown */
 
 #endif

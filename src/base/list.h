@@ -34,11 +34,10 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
-/* 'it' may be removed from the list inside the loop. */
+/* 'it' may be removed from the list (and freed) inside the loop, others may not. */
 #define LIST_EACH(it, head, member)                                                                          \
-	for (__typeof__(it) next_##it = (it = LIST_ENTRY((head)->next, __typeof__(*it), member),             \
-					LIST_ENTRY(it->member.next, __typeof__(*it), member));               \
-	     &it->member != (head);                                                                          \
-	     it = next_##it, next_##it = LIST_ENTRY(it->member.next, __typeof__(*it), member))
+	for (struct list *pos_##it = (head)->next, *next_##it = pos_##it->next;                              \
+	     pos_##it != (head) && (((it) = LIST_ENTRY(pos_##it, __typeof__(*(it)), member)), true);         \
+	     pos_##it = next_##it, next_##it = pos_##it->next)
 
 #endif

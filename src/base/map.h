@@ -9,10 +9,10 @@
 struct map;
 
 struct map *map_new(void (*free_value)(void *)); /* free_value may be NULL */
-void map_free(struct map *m);                    /* calls free_value on what is left; NULL is fine */
+void map_free(struct map *m);			 /* calls free_value on what is left; NULL is fine */
 void *map_get(const struct map *m, const char *key);
 void map_set(struct map *m, const char *key, void *value); /* takes value; frees the one it replaces */
-void *map_take(struct map *m, const char *key);            /* removes; returns owned, NULL when absent */
+void *map_take(struct map *m, const char *key);		   /* removes; returns owned, NULL when absent */
 bool map_delete(struct map *m, const char *key);
 size_t map_count(const struct map *m);
 /* Iteration in insertion order; the entry just handed out may be deleted, others may not.

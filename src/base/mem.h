@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 /* For sizes that we choose: never return NULL, abort when memory is gone. */
-void *mem_alloc(size_t size);		       /* zeroed */
-void *mem_realloc(void *p, size_t size);       /* new bytes are not zeroed */
-char *mem_strdup(const char *s);	       /* NULL stays NULL */
+void *mem_alloc(size_t size);		 /* zeroed */
+void *mem_realloc(void *p, size_t size); /* new bytes are not zeroed */
+char *mem_strdup(const char *s);	 /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t n);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* For sizes that an outsider chooses: NULL when memory is gone or the product overflows. */
@@ -27,10 +27,10 @@ void *mem_try_alloc(size_t count, size_t size); /* zeroed */
 		(p) = NULL;                                                                                  \
 		steal_;                                                                                      \
 	})
-void cleanup_free(void *pp);  /* CLEANUP(free) char *s = NULL; */
-void cleanup_fd(int *fd);     /* CLEANUP(fd) int fd = -1; */
-void cleanup_dir(void *pp);   /* CLEANUP(dir) DIR *d = NULL; */
-void cleanup_file(void *pp);  /* CLEANUP(file) FILE *f = NULL; */
-void cleanup_json(void *pp);  /* CLEANUP(json) json_t *j = NULL; json_decref */
+void cleanup_free(void *pp); /* CLEANUP(free) char *s = NULL; */
+void cleanup_fd(int *fd);    /* CLEANUP(fd) int fd = -1; */
+void cleanup_dir(void *pp);  /* CLEANUP(dir) DIR *d = NULL; */
+void cleanup_file(void *pp); /* CLEANUP(file) FILE *f = NULL; */
+void cleanup_json(void *pp); /* CLEANUP(json) json_t *j = NULL; json_decref */
 
 #endif

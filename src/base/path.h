@@ -8,11 +8,11 @@
 #include <sys/types.h>
 #include "base/err.h"
 
-#define PATH_CLEAN_MAX 1024   /* bytes of a clean path, without NUL */
-#define PATH_SEGMENT_MAX 255  /* bytes of one segment */
+#define PATH_CLEAN_MAX 1024  /* bytes of a clean path, without NUL */
+#define PATH_SEGMENT_MAX 255 /* bytes of one segment */
 
-/* Refuses (ERR_INVALID, says what): empty, leading or trailing '/', empty segment, "." or "..", NUL or other control
- * character, backslash, too long. 'len' bytes, not NUL-terminated. */
+/* Refuses (ERR_INVALID, says what): empty, leading or trailing '/', empty segment, "." or "..", NUL or other
+ * control character, backslash, too long. 'len' bytes, not NUL-terminated. */
 int path_check(const char *path, size_t len, struct err *err);
 /* openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | O_CLOEXEC. Returns the fd (owned) or -code. */
 int path_open(int dir_fd, const char *path, int flags, mode_t mode, struct err *err);
