@@ -170,7 +170,8 @@ void grpc_timeout_format(int64_t ns, char ret[16])
 		i++;
 		value = ns / timeout_units[i].ns + (ns % timeout_units[i].ns != 0);
 	}
-	snprintf(ret, 16, "%lld%c", (long long)value, timeout_units[i].letter);
+	/* At most 2562048 hours, so eight digits always do. */
+	snprintf(ret, 16, "%u%c", (unsigned)value, timeout_units[i].letter);
 }
 
 void grpc_message_encode(struct buf *b, const char *text)
