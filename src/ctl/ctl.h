@@ -41,6 +41,10 @@ void ctl_on_ready(struct ctl *c, void (*ready)(void *arg), void *arg);
 void ctl_tick(struct ctl *c); /* deadlines, retries, scheduling */
 void ctl_free(struct ctl *c); /* tasks go on */
 
+/* Who holds this bearer token ("cml_KEYID_SECRET"). Answers at once from memory (keys are read at start and kept in step);
+ * compares in constant time. ERR_UNAUTHENTICATED for unknown, wrong, malformed and expired alike. */
+int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, struct err *err);
+
 /* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the first answer
  * again (replayed true); other digest → ERR_CONFLICT. */
 struct ctl_idempotency {
