@@ -3,6 +3,7 @@
 #ifndef CORE_URI_H
 #define CORE_URI_H
 
+#include <stddef.h>
 #include "core/core.h"
 
 #define URI_KEY_MAX 1024 /* as S3 */

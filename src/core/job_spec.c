@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The specification of a job: its table of fields and the rules between them. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "core/field.h"
+#include "core/job.h"
+#include "core/spec_check.h"
+
+static const char *const network_words[] = {"egress", "none", NULL};
+static const char *const kind_words[] = {"folder", "python", NULL};
+
+#define GIB (1LL << 30)
+#define DAY_MS (24LL * 3600 * 1000)
+
+/* X(key, type, member, …): the order is the order in JSON, help and schema. */
+#define JOB_SPEC_TABLE(X)                                                                                    \
+	X("name", FIELD_STRING, name, .cap = CORE_NAME_MAX, .check = spec_check_name,                        \
+	  .pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",                                                      \
+	  .about = "Name for people; derived from the module or command when absent.")                       \
+	X("framework", FIELD_STRING, framework, .cap = CORE_NAME_MAX, .text = "python",                      \
+	  .check = spec_check_name, .pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",                            \
+	  .about = "Name in the catalogue of frameworks.")                                                   \
+	X("framework_version", FIELD_STRING, framework_version, .cap = 63, .text = "",                       \
+	  .check = spec_check_version,                                                                       \
+	  .about = "Version in the catalogue; empty for the catalogue's default.")                           \
+	X("package", FIELD_STRING, package, .cap = 1200, .check = spec_check_object,                         \
+	  .about = "Address (fds://) of the code: a .tar.gz of a folder, a source package or a wheel.")      \
+	X("package_kind", FIELD_STRING, package_kind, .cap = 16, .words = kind_words,                        \
+	  .about = "'folder' is unpacked into the work folder, 'python' is installed.")                      \
+	X("module", FIELD_STRING, module, .cap = 255, .check = spec_check_module,                            \
+	  .about = "Python module to run; exactly one of module and command.")                               \
+	X("command", FIELD_STRINGS, command,                                                                 \
+	  .about = "Program and arguments; exactly one of module and command.")                              \
+	X("args", FIELD_STRINGS, args, .about = "Arguments appended to the module or command.")              \
+	X("env", FIELD_ENV, env, .check = spec_check_env,                                                    \
+	  .about = "Environment variables; names with LD_ and CLOUDML_ are reserved.")                       \
+	X("requirements", FIELD_STRINGS, requirements, .cap = 512, .check = spec_check_requirement,          \
+	  .about = "Further Python packages, one PEP 508 requirement each.")                                 \
+	X("cpu", FIELD_CPU, limits.cpu_milli, .min = 10, .max = 1024000, .number = 1000,                     \
+	  .about = "Cores: 1.5 or '500m'.")                                                                  \
+	X("memory", FIELD_BYTES, limits.memory_bytes, .min = 1 << 20, .max = 1LL << 46, .number = 2 * GIB,   \
+	  .about = "Memory in bytes or with a unit: '2G'.")                                                  \
+	X("gpu", FIELD_INT, limits.gpu, .min = 0, .max = 64, .about = "Graphics processors.")                \
+	X("prepare_command", FIELD_STRING, prepare_command, .about = "Shell command before the main one.")   \
+	X("finish_command", FIELD_STRING, finish_command,                                                    \
+	  .about = "Shell command after the main one, whether it succeeded or failed.")                      \
+	X("max_retries", FIELD_INT, max_retries, .min = 0, .max = 100,                                       \
+	  .about = "How often a failed attempt is repeated.")                                                \
+	X("max_duration", FIELD_DURATION, max_duration_ms, .min = 0, .max = 366 * DAY_MS,                    \
+	  .about = "Longest run of one attempt: '2h', '90s'; absent for no limit.")                          \
+	X("priority", FIELD_INT, priority, .min = 0, .max = 100, .number = 50, .about = "Higher wins.")      \
+	X("max_processes", FIELD_INT, max_processes, .min = 1, .max = 65536, .number = 1024,                 \
+	  .about = "Limit of processes and threads.")                                                        \
+	X("network", FIELD_WORD, network, .words = network_words,                                            \
+	  .about = "'egress' for outgoing traffic only, 'none' for no network.")
+
+static const struct field fields[] = {
+#define FIELD(name_, type_, member, ...)                                                                     \
+	{.key = name_, .type = type_, .offset = offsetof(struct job_spec, member), __VA_ARGS__},
+    JOB_SPEC_TABLE(FIELD)
+#undef FIELD
+	{.key = NULL}};
+
+const char *const job_spec_fields[] = {
+#define KEY(name_, ...) name_,
+    JOB_SPEC_TABLE(KEY)
+#undef KEY
+	NULL};
+
+void job_spec_init(struct job_spec *s)
+{
+	fields_init(fields, s);
+}
+
+void job_spec_done(struct job_spec *s)
+{
+	fields_done(fields, s);
+}
+
+/* The last path segment without its extension, of the script when an interpreter runs one. */
+static const char *command_subject(char *const *command)
+{
+	static const char *const interpreters[] = {"python", "python3", "sh", "bash", "uv", "torchrun"};
+	const char *base = strrchr(command[0], '/') ? strrchr(command[0], '/') + 1 : command[0];
+	for (size_t i = 0; i < ARRAY_LEN(interpreters); i++) {
+		if (strcmp(base, interpreters[i]) != 0)
+			continue;
+		for (size_t a = 1; command[a]; a++)
+			if (command[a][0] != '-' && !strpbrk(command[a], " \n\t;|&"))
+				return strrchr(command[a], '/') ? strrchr(command[a], '/') + 1 : command[a];
+	}
+	return base;
+}
+
+static char *derive_name(const struct job_spec *s)
+{
+	const char *subject = s->module ? s->module : command_subject(s->command);
+	size_t end = strlen(subject);
+	if (!s->module && end > 3 && str_ends(subject, ".py"))
+		end -= 3;
+	CLEANUP(buf) struct buf name = BUF_INIT;
+	for (size_t i = 0; i < end && name.len < CORE_NAME_MAX; i++) {
+		char c = subject[i];
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+		if (plain)
+			buf_addc(&name, c);
+		else if (name.len && name.data[name.len - 1] != '-')
+			buf_addc(&name, '-');
+	}
+	while (name.len && name.data[name.len - 1] == '-')
+		name.data[--name.len] = '\0';
+	return name.len ? buf_steal(&name) : mem_strdup("job");
+}
+
+static int check_whole(const struct job_spec *s, struct err *err)
+{
+	bool has_command = s->command && s->command[0];
+	if (s->module && has_command)
+		return err_set(err, ERR_INVALID, "job has both 'module' and 'command'; give one of them");
+	if (!s->module && !has_command)
+		return err_set(err, ERR_INVALID, "job has neither 'module' nor 'command'; give one of them");
+	if (has_command && !s->command[0][0])
+		return err_set(err, ERR_INVALID, "command: the program's name is empty");
+	if (s->package_kind && !s->package)
+		return err_set(err, ERR_INVALID, "job has 'package_kind' without 'package'");
+	if (strings_count(s->args) + strings_count(s->command) > CORE_ARGS_MAX)
+		return err_set(err, ERR_INVALID, "command and args together have more than %d items",
+			       CORE_ARGS_MAX);
+	return 0;
+}
+
+int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err)
+{
+	int r = fields_parse(fields, "job", j, ret, err);
+	if (r < 0)
+		return r;
+	r = check_whole(ret, err);
+	if (r < 0)
+		return r;
+	if (!ret->name)
+		ret->name = derive_name(ret);
+	if (!ret->framework[0]) {
+		free(ret->framework);
+		ret->framework = mem_strdup("python");
+	}
+	if (ret->package && !ret->package_kind)
+		ret->package_kind = mem_strdup(str_ends(ret->package, ".whl") ? "python" : "folder");
+	return 0;
+}
+
+json_t *job_spec_format(const struct job_spec *s)
+{
+	return fields_format(fields, s);
+}
+
+int job_spec_copy(const struct job_spec *s, struct job_spec *ret)
+{
+	fields_copy(fields, s, ret);
+	return 0;
+}
+
+json_t *job_spec_schema(void)
+{
+	return fields_schema(fields, "Job");
+}
