@@ -32,6 +32,7 @@ struct local_config {
 /* ERR_UNSUPPORTED names what this machine lacks. Returns owned; close by ops->close. */
 int local_new(const struct local_config *config, struct backend **ret, struct err *err);
 
+/* The programs below get the arguments behind `cloudml`: argv[0] is "shim" or "unpack". */
 /* The shim: `cloudml shim TASK_FOLDER`. Runs one task to its end; returns the exit status of the process. */
 int local_shim_main(int argc, char **argv);
 /* `cloudml unpack ARCHIVE FOLDER`: inside the sandbox, as the job's user; tar (gz, xz, zst), zip. Refuses links out,
