@@ -83,7 +83,8 @@ int env_python(char *ret, size_t cap, struct err *err)
 	CLEANUP(free) char *path = realpath("/usr/bin/python3", NULL);
 	const char *name = path ? strrchr(path, '/') : NULL;
 	if (!name || strncmp(path, "/usr/", 5) != 0 || strlen(name + 1) >= cap)
-		return err_set(err, ERR_UNSUPPORTED, "no usable /usr/bin/python3; install the package python3");
+		return err_set(err, ERR_UNSUPPORTED,
+			       "no usable /usr/bin/python3; install the package python3");
 	memcpy(ret, name + 1, strlen(name + 1) + 1);
 	return 0;
 }

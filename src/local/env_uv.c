@@ -13,7 +13,8 @@ static bool is_program(const char *path)
 {
 	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char magic[4] = {0};
-	return fd >= 0 && access(path, X_OK) == 0 && read(fd, magic, 4) == 4 && memcmp(magic, "\177ELF", 4) == 0;
+	return fd >= 0 && access(path, X_OK) == 0 && read(fd, magic, 4) == 4 &&
+	       memcmp(magic, "\177ELF", 4) == 0;
 }
 
 /* Takes path; frees it unless it is what we look for. */
@@ -68,8 +69,8 @@ static char *find_beside_us(void)
 	self[n] = 0;
 	char *slash = strrchr(self, '/');
 	*slash = 0;
-	static const char *const places[] = {"uv", "../libexec/cloudml/uv", "../.cache/bin/uv", "../../.cache/bin/uv",
-					     "../../../.cache/bin/uv"};
+	static const char *const places[] = {"uv", "../libexec/cloudml/uv", "../.cache/bin/uv",
+					     "../../.cache/bin/uv", "../../../.cache/bin/uv"};
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		char *ret = accept_program(mem_printf("%s/%s", self, places[i]));
 		if (ret)
@@ -85,7 +86,8 @@ int env_find_uv(char **ret, struct err *err)
 	if (given && *given) {
 		found = accept_program(mem_strdup(given));
 		if (!found)
-			return err_set(err, ERR_UNSUPPORTED, "CLOUDML_UV names '%s', which is not a program", given);
+			return err_set(err, ERR_UNSUPPORTED, "CLOUDML_UV names '%s', which is not a program",
+				       given);
 	} else {
 		found = find_beside_us();
 		if (!found)
@@ -94,8 +96,9 @@ int env_find_uv(char **ret, struct err *err)
 			found = accept_program(mem_printf("%s/.local/bin/uv", home));
 	}
 	if (!found)
-		return err_set(err, ERR_UNSUPPORTED, "the program 'uv' was not found; install it (pip install uv) or set "
-						     "CLOUDML_UV to where it is");
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the program 'uv' was not found; install it (pip install uv) or set "
+			       "CLOUDML_UV to where it is");
 	*ret = found;
 	return 0;
 }

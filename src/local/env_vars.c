@@ -66,11 +66,12 @@ void env_vars_pass_network(struct env_vars *v)
 					    "http_proxy", "https_proxy", "all_proxy", "no_proxy"};
 	static const char *const certificates[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 						   "CURL_CA_BUNDLE"};
-	static const char *const pip[][2] = {{"PIP_INDEX_URL", "UV_INDEX_URL"}, {"PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"}};
+	static const char *const pip[][2] = {{"PIP_INDEX_URL", "UV_INDEX_URL"},
+					     {"PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"}};
 	/* Set by us, or about folders that the container does not have. */
-	static const char *const ours[] = {"UV_CACHE_DIR=", "UV_LINK_MODE=", "UV_PYTHON", "UV_PROJECT",
-					   "UV_TOOL_",	    "UV_INSTALL_",   "UV_TARGET", "UV_CONFIG_FILE=",
-					   "UV_FIND_LINKS=", "UV_SYSTEM_"};
+	static const char *const ours[] = {
+	    "UV_CACHE_DIR=", "UV_LINK_MODE=", "UV_PYTHON",	 "UV_PROJECT",	   "UV_TOOL_",
+	    "UV_INSTALL_",   "UV_TARGET",     "UV_CONFIG_FILE=", "UV_FIND_LINKS=", "UV_SYSTEM_"};
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		if (getenv(plain[i]))
 			env_vars_set(v, "%s=%s", plain[i], getenv(plain[i]));

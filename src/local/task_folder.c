@@ -28,12 +28,13 @@ void task_plan_done(struct task_plan *p)
 
 json_t *task_plan_format(const struct task_plan *p)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "title", p->title ? p->title : "", "packages",
-			 json_from_strings(p->packages), "env", json_from_strings(p->env), "download_bytes",
-			 (json_int_t)p->download_bytes, "disk_bytes", (json_int_t)p->disk_bytes, "uid_base",
-			 (json_int_t)p->uid_base, "env_uid_base", (json_int_t)p->env_uid_base, "bind_address",
-			 p->bind_address ? p->bind_address : "127.0.0.1", "port_first", (json_int_t)p->port_first,
-			 "port_last", (json_int_t)p->port_last);
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "title",
+			 p->title ? p->title : "", "packages", json_from_strings(p->packages), "env",
+			 json_from_strings(p->env), "download_bytes", (json_int_t)p->download_bytes,
+			 "disk_bytes", (json_int_t)p->disk_bytes, "uid_base", (json_int_t)p->uid_base,
+			 "env_uid_base", (json_int_t)p->env_uid_base, "bind_address",
+			 p->bind_address ? p->bind_address : "127.0.0.1", "port_first",
+			 (json_int_t)p->port_first, "port_last", (json_int_t)p->port_last);
 }
 
 int task_plan_parse(const json_t *j, struct task_plan *ret, struct err *err)
@@ -125,8 +126,8 @@ static int write_json(int folder_fd, const char *name, json_t *j, bool durable, 
 		return err_set(err, ERR_INTERNAL, "cannot format '%s'", name);
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	json_write_pretty(owned, &text);
-	return durable ? fd_write_file(folder_fd, name, text.data, text.len, 0600, err) :
-			 fd_write_file_fast(folder_fd, name, text.data, text.len, 0600, err);
+	return durable ? fd_write_file(folder_fd, name, text.data, text.len, 0600, err)
+		       : fd_write_file_fast(folder_fd, name, text.data, text.len, 0600, err);
 }
 
 int folder_write_spec(int folder_fd, const struct task_spec *spec, struct err *err)
@@ -146,7 +147,8 @@ int folder_write_status(int folder_fd, const struct task_status *status, struct 
 
 int folder_write_stop(int folder_fd, const struct task_stop *stop, struct err *err)
 {
-	json_t *j = json_pack("{s:s, s:I}", "why", fail_word(stop->why), "grace_ms", (json_int_t)stop->grace_ms);
+	json_t *j =
+	    json_pack("{s:s, s:I}", "why", fail_word(stop->why), "grace_ms", (json_int_t)stop->grace_ms);
 	return write_json(folder_fd, FOLDER_STOP, j, true, err);
 }
 
@@ -155,10 +157,10 @@ int folder_write_exit(int folder_fd, const struct task_exit *record, struct err 
 	if (folder_has(folder_fd, FOLDER_EXIT))
 		return err_set(err, ERR_EXISTS, "there is an exit record already");
 	CLEANUP(json)
-	json_t *j = json_pack("{s:i, s:i, s:s, s:s%, s:I, s:I}", "exit_code", record->exit_code, "exit_signal",
-			      record->exit_signal, "class", fail_word(record->fail), "message", record->message,
-			      strlen(record->message), "started_ms", (json_int_t)record->started_ms, "ended_ms",
-			      (json_int_t)record->ended_ms);
+	json_t *j = json_pack("{s:i, s:i, s:s, s:s%, s:I, s:I}", "exit_code", record->exit_code,
+			      "exit_signal", record->exit_signal, "class", fail_word(record->fail), "message",
+			      record->message, strlen(record->message), "started_ms",
+			      (json_int_t)record->started_ms, "ended_ms", (json_int_t)record->ended_ms);
 	if (!j) /* the message quotes a program's output: not always UTF-8 */
 		return err_set(err, ERR_INTERNAL, "cannot format the exit record");
 	return write_json(folder_fd, FOLDER_EXIT, json_incref(j), true, err);
@@ -197,8 +199,8 @@ void task_status_exited(struct task_status *status, const struct task_exit *reco
 
 void task_status_of_spec(struct task_status *ret, const struct task_spec *spec)
 {
-	*ret = (struct task_status){.kind = spec->kind, .attempt = spec->attempt, .phase = TASK_PREPARING,
-				    .progress = PROGRESS_NONE};
+	*ret = (struct task_status){
+	    .kind = spec->kind, .attempt = spec->attempt, .phase = TASK_PREPARING, .progress = PROGRESS_NONE};
 	memcpy(ret->name, spec->name, sizeof(ret->name));
 	memcpy(ret->owner, spec->owner, sizeof(ret->owner));
 }

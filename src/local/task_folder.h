@@ -20,7 +20,7 @@
 
 /* plan.json: what the server decided for this task. */
 struct task_plan {
-	char *title;	   /* of the framework: "TensorFlow 2.21 (CPU)" */
+	char *title; /* of the framework: "TensorFlow 2.21 (CPU)" */
 	char **packages;
 	char **env;
 	int64_t download_bytes, disk_bytes;
@@ -55,10 +55,10 @@ int folder_read_plan(int folder_fd, struct task_plan *ret, struct err *err);
 int folder_read_status(int folder_fd, struct task_status *ret, struct err *err);
 int folder_read_stop(int folder_fd, struct task_stop *ret, struct err *err);
 int folder_read_exit(int folder_fd, struct task_exit *ret, struct err *err);
-int folder_write_spec(int folder_fd, const struct task_spec *spec, struct err *err);     /* durable */
-int folder_write_plan(int folder_fd, const struct task_plan *plan, struct err *err);     /* durable */
+int folder_write_spec(int folder_fd, const struct task_spec *spec, struct err *err);	   /* durable */
+int folder_write_plan(int folder_fd, const struct task_plan *plan, struct err *err);	   /* durable */
 int folder_write_status(int folder_fd, const struct task_status *status, struct err *err); /* atomic */
-int folder_write_stop(int folder_fd, const struct task_stop *stop, struct err *err);     /* durable */
+int folder_write_stop(int folder_fd, const struct task_stop *stop, struct err *err);	   /* durable */
 /* Durable, once: ERR_EXISTS when there is one already, which then stays. */
 int folder_write_exit(int folder_fd, const struct task_exit *record, struct err *err);
 int folder_write_mark(int folder_fd, const char *name, struct err *err); /* an empty file, durable */

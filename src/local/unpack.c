@@ -16,10 +16,10 @@
 #define BLOCK_BYTES 65536
 
 const struct unpack_limits unpack_limits_default = {
-	.entries = 200000,
-	.bytes = (int64_t)20 << 30,
-	.ratio = 200,
-	.ratio_free_bytes = (int64_t)16 << 20,
+    .entries = 200000,
+    .bytes = (int64_t)20 << 30,
+    .ratio = 200,
+    .ratio_free_bytes = (int64_t)16 << 20,
 };
 
 struct unpacking {
@@ -42,9 +42,11 @@ static int archive_failed(struct archive *a, struct err *err)
 {
 	const char *text = archive_error_string(a);
 	if (archive_errno(a) == ENOMEM)
-		return err_set(err, ERR_NO_MEMORY, "the archive needs more memory than there is to be unpacked");
-	return err_set(err, ERR_INVALID, "the archive is damaged or of an unknown kind (%s); it must be a tar file, plain "
-					 "or compressed with gzip, bzip2, xz or zstd, or a zip file",
+		return err_set(err, ERR_NO_MEMORY,
+			       "the archive needs more memory than there is to be unpacked");
+	return err_set(err, ERR_INVALID,
+		       "the archive is damaged or of an unknown kind (%s); it must be a tar file, plain "
+		       "or compressed with gzip, bzip2, xz or zstd, or a zip file",
 		       text ? text : "no detail");
 }
 
@@ -70,8 +72,8 @@ static size_t path_depth(const char *path)
 	return depth;
 }
 
-/* All folders above an entry are real ones (opened without following links). So a target that first climbs at most to
- * the top and then only descends stays inside, also when it descends through other such links. */
+/* All folders above an entry are real ones (opened without following links). So a target that first climbs at
+ * most to the top and then only descends stays inside, also when it descends through other such links. */
 static int link_target_check(const char *path, const char *target, struct err *err)
 {
 	size_t climb = 0;
@@ -81,15 +83,16 @@ static int link_target_check(const char *path, const char *target, struct err *e
 		p += p[2] ? 3 : 2;
 	}
 	if (climb > path_depth(path))
-		return err_set(err, ERR_INVALID, "link '%s' points out of the archive, to '%s'", path, target);
+		return err_set(err, ERR_INVALID, "link '%s' points out of the archive, to '%s'", path,
+			       target);
 	if (!*p && climb)
 		return 0;
 	CLEANUP(free) char *rest = plain_path(p);
 	if (!*rest)
 		return 0;
 	if (path_check(rest, strlen(rest), err) < 0)
-		return err_set(err, ERR_INVALID, "link '%s' points out of the archive or is not clean, to '%s'", path,
-			       target);
+		return err_set(err, ERR_INVALID,
+			       "link '%s' points out of the archive or is not clean, to '%s'", path, target);
 	return 0;
 }
 
@@ -199,7 +202,8 @@ static int unpack_symlink(struct unpacking *u, struct archive_entry *entry, cons
 	r = clear_name(u, path, &parent_fd, &name, err);
 	if (r < 0)
 		return r;
-	return symlinkat(target, parent_fd, name) < 0 ? err_sys(err, errno, "cannot create link '%s'", path) : 0;
+	return symlinkat(target, parent_fd, name) < 0 ? err_sys(err, errno, "cannot create link '%s'", path)
+						      : 0;
 }
 
 static int unpack_hardlink(struct unpacking *u, const char *raw_target, const char *path, struct err *err)
@@ -211,16 +215,17 @@ static int unpack_hardlink(struct unpacking *u, const char *raw_target, const ch
 		return 0;
 	CLEANUP(fd) int target_fd = path_open(u->folder_fd, target, O_PATH | O_NOFOLLOW, 0, err);
 	if (target_fd < 0)
-		return err_set(err, ERR_INVALID, "link '%s' points to '%s', which is not in the archive before it", path,
+		return err_set(err, ERR_INVALID,
+			       "link '%s' points to '%s', which is not in the archive before it", path,
 			       target);
 	CLEANUP(fd) int parent_fd = -1;
 	const char *name;
 	int r = clear_name(u, path, &parent_fd, &name, err);
 	if (r < 0)
 		return r;
-	return linkat(u->folder_fd, target, parent_fd, name, 0) < 0 ?
-		       err_sys(err, errno, "cannot link '%s' to '%s'", path, target) :
-		       0;
+	return linkat(u->folder_fd, target, parent_fd, name, 0) < 0
+		   ? err_sys(err, errno, "cannot link '%s' to '%s'", path, target)
+		   : 0;
 }
 
 static int unpack_entry(struct unpacking *u, struct archive_entry *entry, struct err *err)
@@ -251,8 +256,9 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *entry, struct
 	case AE_IFLNK:
 		return unpack_symlink(u, entry, path, err);
 	default:
-		return err_set(err, ERR_INVALID, "'%s' is a device, pipe or socket; only files, folders and links are "
-						 "unpacked",
+		return err_set(err, ERR_INVALID,
+			       "'%s' is a device, pipe or socket; only files, folders and links are "
+			       "unpacked",
 			       path);
 	}
 }
@@ -273,8 +279,8 @@ static int open_archive(struct unpacking *u, int fd, struct err *err)
 	return 0;
 }
 
-int unpack_archive(int archive_fd, int folder_fd, const struct unpack_limits *limits, struct unpack_stats *ret,
-		   struct err *err)
+int unpack_archive(int archive_fd, int folder_fd, const struct unpack_limits *limits,
+		   struct unpack_stats *ret, struct err *err)
 {
 	CLEANUP(archive) struct archive *a = archive_read_new();
 	if (!a)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What uv prints: "Resolved 5 packages in 444ms", "Downloading numpy (17.4MiB)", " Downloading numpy" (done) … */
+/* What uv prints: "Resolved 5 packages in 444ms", "Downloading numpy (17.4MiB)", " Downloading numpy" (done)
+ * … */
 #include "local/uv_progress.h"
 
 #include <stdbool.h>
@@ -52,14 +53,16 @@ static void read_line(struct uv_progress *p, const char *line, bool indented)
 		p->large++;
 		p->large_bytes += size_in_parentheses(line);
 		advance(p, UV_DOWNLOADING);
-	} else if ((strncmp(line, "Downloading ", 12) == 0 && indented) || strncmp(line, "Downloaded ", 11) == 0) {
+	} else if ((strncmp(line, "Downloading ", 12) == 0 && indented) ||
+		   strncmp(line, "Downloaded ", 11) == 0) {
 		if (p->large_done < p->large)
 			p->large_done++;
 	} else if (count_after(line, "Prepared", &p->prepared)) {
 		advance(p, UV_INSTALLING);
 	} else if (count_after(line, "Installed", &p->installed)) {
 		advance(p, UV_COMPILING);
-	} else if (strncmp(line, "Bytecode compiled ", 18) == 0 && count_after(line + 9, "compiled", &compiled)) {
+	} else if (strncmp(line, "Bytecode compiled ", 18) == 0 &&
+		   count_after(line + 9, "compiled", &compiled)) {
 		advance(p, UV_DONE);
 	}
 }
@@ -112,9 +115,9 @@ static const char *skip_ornaments(const char *line)
 /* Where the complaint begins: everything before is the course of things. */
 static bool is_course(const char *line)
 {
-	static const char *const starts[] = {"Using ",	  "Resolved ", "Downloading ", "Downloaded ", "Prepared ",
-					     "Building ", "Built ",    "Creating ",    "Installed ",  "Activate ",
-					     "Uninstalled "};
+	static const char *const starts[] = {"Using ",	   "Resolved ", "Downloading ", "Downloaded ",
+					     "Prepared ",  "Building ", "Built ",	"Creating ",
+					     "Installed ", "Activate ", "Uninstalled "};
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (strncmp(line, starts[i], strlen(starts[i])) == 0)
 			return true;
@@ -152,16 +155,18 @@ const char *uv_progress_hint(const struct uv_progress *p)
 	static const struct {
 		const char *needle, *hint;
 	} hints[] = {
-		{"No space left", "make room in the data folder and run it again"},
-		{"not found in the package registry", "check the spelling of the requirement"},
-		{"unsatisfiable", "relax the versions in the requirements"},
-		{"no version of", "choose a version that exists"},
-		{"dns error", "check this machine's network and name servers"},
-		{"Failed to fetch", "check this machine's network or proxy and run it again"},
-		{"error sending request", "check this machine's network or proxy and run it again"},
-		{"certificate", "set SSL_CERT_FILE to the certificates of your proxy in the server's environment"},
-		{"Failed to build", "choose a version that has a wheel for this Python, or add what its build needs"},
-		{"Failed to parse", "write requirements as 'name==version', one a line"},
+	    {"No space left", "make room in the data folder and run it again"},
+	    {"not found in the package registry", "check the spelling of the requirement"},
+	    {"unsatisfiable", "relax the versions in the requirements"},
+	    {"no version of", "choose a version that exists"},
+	    {"dns error", "check this machine's network and name servers"},
+	    {"Failed to fetch", "check this machine's network or proxy and run it again"},
+	    {"error sending request", "check this machine's network or proxy and run it again"},
+	    {"certificate",
+	     "set SSL_CERT_FILE to the certificates of your proxy in the server's environment"},
+	    {"Failed to build",
+	     "choose a version that has a wheel for this Python, or add what its build needs"},
+	    {"Failed to parse", "write requirements as 'name==version', one a line"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(hints); i++)
 		if (any_line_has(p, hints[i].needle))

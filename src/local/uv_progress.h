@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What uv prints when it is no terminal's child, read line by line: how far the installation is, and why it failed. */
+/* What uv prints when it is no terminal's child, read line by line: how far the installation is, and why it
+ * failed. */
 #ifndef LOCAL_UV_PROGRESS_H
 #define LOCAL_UV_PROGRESS_H
 
