@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,7 +210,7 @@ static void get_quantity(struct json_reader *r, const char *key, int64_t scale, 
 	if (json_is_integer(j) && fits)
 		*ret = json_integer_value(j) * scale;
 	else if (json_is_real(j) && fits && scale > 1)
-		*ret = llround(value);
+		*ret = (int64_t)(value + 0.5);
 	else
 		json_reader_fail(r, "field '%s' in %s must be %s", key, r->what, type);
 }
