@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nouns of the HTTP API as docs/api.md states them.
+
+export const JOB_STATES = ['submitted', 'queued', 'starting', 'running', 'completed', 'failed', 'cancelled'] as const;
+export type JobState = (typeof JOB_STATES)[number];
+export const TERMINAL_STATES: readonly string[] = ['completed', 'failed', 'cancelled'];
+
+export type ModelState = 'starting' | 'ready' | 'stopping' | 'failed' | 'deleted';
+
+/* What is unknown is null. */
+export interface Progress {
+  phase?: string | null;
+  percent?: number | null;
+  step?: number | null;
+  total?: number | null;
+  eta_ms?: number | null;
+  text?: string | null;
+}
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export interface JobSpec {
+  name?: string;
+  framework?: string;
+  framework_version?: string;
+  package?: string;
+  module?: string;
+  command?: string[];
+  args?: string[];
+  cpu?: string | number;
+  memory?: string | number;
+  gpu?: string | number;
+  [key: string]: Json | undefined;
+}
+
+export interface Job {
+  id: string;
+  name: string;
+  org: string;
+  user: string;
+  state: JobState;
+  reason?: string;
+  message?: string;
+  seq: number;
+  version: number;
+  attempt: number;
+  cancel_requested?: boolean;
+  created_ms: number;
+  queued_ms?: number | null;
+  started_ms?: number | null;
+  running_ms?: number | null;
+  ended_ms?: number | null;
+  deadline_ms?: number | null;
+  exit?: { code: number | null; signal: number | null; class: string } | null;
+  progress?: Progress | null;
+  output_uri: string;
+  spec: JobSpec;
+}
+
+export interface Model {
+  id: string;
+  name: string;
+  org: string;
+  user: string;
+  state: ModelState;
+  reason?: string;
+  message?: string;
+  version_seq: number; // grows with every change; the version of the model's files is spec.model_version
+  attempt: number;
+  restarts: number;
+  created_ms: number;
+  ready_ms?: number | null;
+  address?: string;
+  http_url?: string | null;
+  grpc_address?: string | null;
+  progress?: Progress | null;
+  spec: { [key: string]: Json | undefined };
+}
+
+export interface Event {
+  seq: number;
+  subject: string;
+  time_ms: number;
+  type: string;
+  reason: string;
+  message: string;
+  actor: string;
+}
+
+export interface Framework {
+  name: string;
+  version: string;
+  default: boolean;
+  title: string;
+  packages: string[];
+  download_bytes?: number;
+  disk_bytes?: number;
+}
+
+export type Amounts = { cpu?: string | number; memory?: string | number; gpu?: string | number };
+
+export interface Status {
+  version: string;
+  uptime_ms: number;
+  pid: number;
+  data_folder: string;
+  backend: { [key: string]: Json };
+  capacity: Amounts;
+  used: Amounts;
+  jobs: { [state: string]: number };
+  models: { [state: string]: number };
+}
+
+export interface Session {
+  org: string;
+  user: string;
+  role: string;
+  csrf: string;
+}
+
+/* A row of a listing is an object or, with a delimiter, a folder. */
+export type StoreRow = { key: string; size: number; modified_ms: number; etag: string } | { prefix: string };
+export type StoreList = { data: StoreRow[]; truncated: boolean };
+
+export type Point = [time_ms: number, step: number, value: number];
+export type Metrics = { [name: string]: Point[] };
+
+export function isTerminal(job: Job): boolean {
+  return TERMINAL_STATES.includes(job.state);
+}
