@@ -95,8 +95,7 @@ json_t *job_format(const struct job *job)
 		     {"ended_ms", job->ended_ms},     {"deadline_ms", job->deadline_ms}};
 	for (size_t i = 0; i < ARRAY_LEN(times); i++)
 		json_object_set_new(j, times[i].key, json_integer(times[i].value));
-	if (job_state_is_terminal(job->state))
-		json_object_set_new(j, "exit", exit_format(job));
+	json_object_set_new(j, "exit", job_state_is_terminal(job->state) ? exit_format(job) : json_null());
 	json_object_set_new(j, "progress", progress_format(&job->progress));
 	json_object_set_new(j, "output_uri", json_string(job->output_uri));
 	json_object_set_new(j, "spec", job_spec_format(&job->spec));

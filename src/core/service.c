@@ -133,7 +133,7 @@ json_t *service_format(const struct service *s)
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "id", s->id, "name", name,
 	    "org", s->org, "user", s->user, "state", service_state_word(s->state), "reason", s->reason,
-	    "message", field_text_json(s->message), "version_seq", (json_int_t)s->version, "attempt",
+	    "message", field_text_json(s->message), "version", (json_int_t)s->version, "attempt",
 	    (json_int_t)s->attempt, "restarts", (json_int_t)s->restarts, "created_ms",
 	    (json_int_t)s->created_ms, "ready_ms", (json_int_t)s->ready_ms, "address", s->address);
 	bool addressed = s->address[0];
