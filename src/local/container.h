@@ -149,8 +149,4 @@ int container_list(char ***ret, struct err *err);
  * ../libexec/cloudml/NAME from there. Returns owned. ERR_NOT_FOUND lists where it looked. */
 int container_find_program(const char *name, char **ret, struct err *err);
 
-/* What works on this machine, for `cloudml doctor`: array of {"check", "ok", "detail", "hint"}. Returns
- * owned. */
-int local_doctor(const char *data_folder, json_t **ret, struct err *err);
-
 #endif
