@@ -3,6 +3,7 @@
 #ifndef LOCAL_CGROUP_FILE_H
 #define LOCAL_CGROUP_FILE_H
 
+#include <limits.h>
 #include <stdint.h>
 #include "local/cgroup.h"
 

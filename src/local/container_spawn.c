@@ -22,6 +22,7 @@
 #include "local/netns.h"
 
 #define HIGH_FD 256 /* above everything that we put in place */
+#define LAUNCH_FDS_MAX (CONTAINER_FDS_MAX + 8)
 
 enum { PIPE_READ, PIPE_WRITE };
 
@@ -29,11 +30,14 @@ enum { PIPE_READ, PIPE_WRITE };
 struct launch {
 	char *argv[20];
 	const char *slirp; /* NULL = no egress */
+	const char *rootfs;
 	bool hide_unified;
 	struct netns_blocked blocked;
-	int fds[CONTAINER_FDS_MAX + 8]; /* become 3, 4, … */
+	int fds[LAUNCH_FDS_MAX]; /* become 0, 1, 2, … */
 	int fd_count;
-	int output, null;
+	int null;
+	int input[2];	/* a pipe whose other end is closed: the runtimes chown the standard streams, devices
+			   too */
 	int gate[2];	/* slirp4netns says that it is ready; init reads */
 	int leave[2];	/* held open by the runtime; slirp4netns ends at end of file */
 	int entered[2]; /* the child says that the namespace exists */
@@ -54,6 +58,7 @@ static void close_pair(int pair[2])
 
 static void cleanup_launch(struct launch *l)
 {
+	close_pair(l->input);
 	close_pair(l->gate);
 	close_pair(l->leave);
 	close_pair(l->entered);
@@ -79,18 +84,17 @@ static _Noreturn void child_fail(struct launch *l, const char *what, int sys)
 	_exit(127);
 }
 
-/* fds[i] becomes 'first' + i; all others but 'keep' are closed at exec. The sources must be above the
- * targets. */
-static bool place_fds(const int *fds, int count, int first)
+/* fds[i] becomes i. What else lay there is closed. */
+static bool place_fds(const int *fds, int count)
 {
-	int high[CONTAINER_FDS_MAX + 8];
+	int high[LAUNCH_FDS_MAX];
 	for (int i = 0; i < count; i++) {
 		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD);
 		if (high[i] < 0)
 			return false;
 	}
 	for (int i = 0; i < count; i++)
-		if (dup2(high[i], first + i) < 0)
+		if (dup2(high[i], i) < 0)
 			return false;
 	return true;
 }
@@ -122,7 +126,7 @@ static _Noreturn void slirp_exec(struct launch *l, pid_t runtime)
 			"tap0",		  NULL};
 	const int fds[] = {l->null, l->null, l->null, l->gate[PIPE_WRITE], l->leave[PIPE_READ]};
 	char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	if (!place_fds(fds, 5, 0))
+	if (!place_fds(fds, 5))
 		_exit(126);
 	syscall(SYS_close_range, 5, ~0u, 0);
 	execve(argv[0], argv, env);
@@ -146,15 +150,17 @@ static void child_network(struct launch *l)
 		child_fail(l, "starting slirp4netns", errno);
 }
 
+/* The task folder may be closed to others, and so to the container's root: it finds its root at a path that
+ * is open. */
 static void child_mounts(struct launch *l)
 {
-	if (!l->hide_unified)
-		return;
 	if (unshare(CLONE_NEWNS) < 0)
 		child_fail(l, "making a mount namespace", errno);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		child_fail(l, "making mounts private", errno);
-	if (umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0)
+	if (mount(l->rootfs, CONTAINER_ROOT, NULL, MS_BIND, NULL) < 0)
+		child_fail(l, "mounting the container's root", errno);
+	if (l->hide_unified && umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0)
 		child_fail(l, "hiding the version 2 control groups from crun", errno);
 }
 
@@ -163,7 +169,6 @@ static _Noreturn void child_exec(struct launch *l)
 	/* Nothing of the caller's environment reaches the runtime; LISTEN_FDS would change its descriptors.
 	 */
 	char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	const int standard[] = {l->null, l->output, l->output};
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -174,9 +179,9 @@ static _Noreturn void child_exec(struct launch *l)
 	int report = fcntl(l->report[PIPE_WRITE], F_DUPFD_CLOEXEC, 2 * HIGH_FD);
 	int leave = l->slirp ? fcntl(l->leave[PIPE_WRITE], F_DUPFD_CLOEXEC, 2 * HIGH_FD) : -1;
 	l->report[PIPE_WRITE] = report;
-	if (!place_fds(l->fds, l->fd_count, 3) || !place_fds(standard, 3, 0))
+	if (!place_fds(l->fds, l->fd_count))
 		child_fail(l, "passing descriptors", errno);
-	syscall(SYS_close_range, 3 + l->fd_count, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
+	syscall(SYS_close_range, l->fd_count, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
 	if (leave >= 0 && fcntl(leave, F_SETFD, 0) < 0)
 		child_fail(l, "passing descriptors", errno);
 	execve(l->argv[0], l->argv, env);
@@ -185,7 +190,7 @@ static _Noreturn void child_exec(struct launch *l)
 
 static int make_folders(struct err *err)
 {
-	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, RUNTIME_PIDS};
+	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, RUNTIME_PIDS, CONTAINER_ROOT};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdir(folders[i], 0711) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "cannot make '%s'", folders[i]);
@@ -203,10 +208,13 @@ static int record_create(const char *folder, struct err *err)
 	return fd < 0 ? err_sys(err, errno, "cannot make '%s'", path) : fd;
 }
 
-static void collect_fds(struct launch *l, const struct container_spec *spec, int record,
+static void collect_fds(struct launch *l, const struct container_spec *spec, int output, int record,
 			const struct cgroup_watch *w)
 {
+	const int standard[] = {l->input[PIPE_READ], output, output};
 	const int own[] = {record, w->oom, w->peak, w->event, l->gate[PIPE_READ]};
+	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+		l->fds[l->fd_count++] = standard[i];
 	for (size_t i = 0; i < spec->fd_count; i++)
 		l->fds[l->fd_count++] = spec->fds[i];
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -217,13 +225,18 @@ static void collect_fds(struct launch *l, const struct container_spec *spec, int
 static int launch_init(struct launch *l, const struct container_spec *spec, const struct runtime *r,
 		       struct err *err)
 {
-	*l = (struct launch){
-	    .null = -1, .gate = {-1, -1}, .leave = {-1, -1}, .entered = {-1, -1}, .report = {-1, -1}};
+	*l = (struct launch){.null = -1,
+			     .input = {-1, -1},
+			     .gate = {-1, -1},
+			     .leave = {-1, -1},
+			     .entered = {-1, -1},
+			     .report = {-1, -1}};
 	l->hide_unified = r->hide_unified;
 	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (l->null < 0)
 		return err_sys(err, errno, "cannot open '/dev/null'");
 	int e = make_pipe(l->report, err);
+	e = e < 0 ? e : make_pipe(l->input, err);
 	if (e < 0 || spec->network != NETWORK_EGRESS)
 		return e;
 	l->slirp = r->slirp_path;
@@ -257,16 +270,33 @@ static int launch_run(struct launch *l, pid_t *ret_pid, struct err *err)
 	return 0;
 }
 
+static int check_output(const struct container_spec *spec, int output_fd, struct err *err)
+{
+	struct stat st;
+	if (fstat(output_fd, &st) < 0)
+		return err_sys(err, errno, "bad output of container '%s'", spec->name);
+	if (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID, "the output of container '%s' must be a pipe or a file",
+			       spec->name);
+	return 0;
+}
+
 int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret_pid, struct err *err)
 {
 	struct runtime runtime;
 	struct cgroup_watch watch = {-1, -1, -1};
-	char bundle[PATH_MAX], pid_file[PATH_MAX], log[PATH_MAX], state[PATH_MAX], preserve[16];
+	char bundle[PATH_MAX], rootfs[PATH_MAX], pid_file[PATH_MAX], log[PATH_MAX], state[PATH_MAX],
+	    preserve[16];
 	CLEANUP(launch)
-	struct launch l = {
-	    .null = -1, .gate = {-1, -1}, .leave = {-1, -1}, .entered = {-1, -1}, .report = {-1, -1}};
+	struct launch l = {.null = -1,
+			   .input = {-1, -1},
+			   .gate = {-1, -1},
+			   .leave = {-1, -1},
+			   .entered = {-1, -1},
+			   .report = {-1, -1}};
 	CLEANUP(fd) int record = -1;
 	int r = container_check(spec, err);
+	r = r < 0 ? r : check_output(spec, output_fd, err);
 	r = r < 0 ? r : runtime_detect(&runtime, err);
 	r = r < 0 ? r : make_folders(err);
 	if (r < 0)
@@ -276,6 +306,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	if (access(state, F_OK) == 0)
 		return err_set(err, ERR_EXISTS, "container '%s' exists", spec->name);
 	path_format(bundle, sizeof(bundle), "%s/bundle", spec->folder);
+	path_format(rootfs, sizeof(rootfs), "%s/bundle/rootfs", spec->folder);
 	path_format(log, sizeof(log), "%s/bundle/runtime.log", spec->folder);
 	path_format(pid_file, sizeof(pid_file), RUNTIME_PIDS "/%s", spec->name);
 	r = launch_init(&l, spec, &runtime, err);
@@ -283,8 +314,8 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	r = r < 0 ? r : cgroup_make(&tree, spec->name, err);
 	r = r < 0 ? r : cgroup_watch_open(&tree, spec->name, &watch, err);
 	if (r >= 0) {
-		collect_fds(&l, spec, record, &watch);
-		snprintf(preserve, sizeof(preserve), "%d", l.fd_count);
+		collect_fds(&l, spec, output_fd, record, &watch);
+		snprintf(preserve, sizeof(preserve), "%d", l.fd_count - 3);
 		char *argv[] = {runtime.path,
 				"--root",
 				RUNTIME_STATE,
@@ -299,8 +330,8 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 				preserve,
 				(char *)spec->name,
 				NULL};
+		l.rootfs = rootfs;
 		memcpy(l.argv, argv, sizeof(argv));
-		l.output = output_fd;
 		r = launch_run(&l, ret_pid, err);
 	}
 	cleanup_fd(&watch.oom);

@@ -126,6 +126,6 @@ json_t *oci_config_format(const struct container_spec *spec, const struct oci_ma
 	char host[64];
 	snprintf(host, sizeof(host), "%.63s", spec->hostname ? spec->hostname : spec->name);
 	return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
-			 process_format(spec), "root", "path", "rootfs", "readonly", 1, "hostname", host,
-			 "mounts", mounts_format(spec, machine), "linux", linux_format(spec, machine));
+			 process_format(spec), "root", "path", CONTAINER_ROOT, "readonly", 1, "hostname",
+			 host, "mounts", mounts_format(spec, machine), "linux", linux_format(spec, machine));
 }

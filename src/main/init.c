@@ -332,6 +332,11 @@ int main(int argc, char **argv)
 		complain("cannot wait for", "signals", strerror(errno));
 		return EXIT_INTERNAL;
 	}
+	int null = open("/dev/null", O_RDWR);
+	if (null > 0) {
+		dup2(null, 0);
+		close(null);
+	}
 	/* Who sends signals looks for this name: from here on none is lost. */
 	prctl(PR_SET_NAME, "cloudml-init");
 	record("init");
