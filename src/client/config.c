@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the server and the credential. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "client/client.h"
+
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX];
+	if (path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return mem_strdup(path);
+	return mem_printf("%s/%s", cwd, path);
+}
+
+char *client_data_folder(const char *flag)
+{
+	const char *env = getenv("CLOUDML_DATA"), *home = getenv("HOME"), *xdg = getenv("XDG_DATA_HOME");
+	if (flag && *flag)
+		return absolute(flag);
+	if (env && *env)
+		return absolute(env);
+	if (geteuid() == 0)
+		return mem_strdup("/var/lib/cloudml");
+	if (xdg && xdg[0] == '/')
+		return mem_printf("%s/cloudml", xdg);
+	return mem_printf("%s/.local/share/cloudml", home && *home ? home : "/tmp");
+}
+
+static void take_string(const json_t *j, const char *key, char **ret)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+	if (s && *s && !*ret)
+		*ret = mem_strdup(s);
+}
+
+static void load_file(const char *path, struct client_config *ret)
+{
+	CLEANUP(json) json_t *j = NULL;
+	if (json_read_file(AT_FDCWD, path, 65536, &j, NULL) < 0)
+		return;
+	take_string(j, "endpoint", &ret->endpoint);
+	take_string(j, "token", &ret->token);
+}
+
+static void load_user_file(struct client_config *ret)
+{
+	const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
+	CLEANUP(free) char *path = NULL;
+	if (xdg && xdg[0] == '/')
+		path = mem_printf("%s/cloudml/config.json", xdg);
+	else if (home && *home)
+		path = mem_printf("%s/.config/cloudml/config.json", home);
+	if (path)
+		load_file(path, ret);
+}
+
+static void load_root_token(struct client_config *ret)
+{
+	CLEANUP(free) char *path = mem_printf("%s/root-token", ret->data_folder);
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	if (fd_read_file(AT_FDCWD, path, 4096, &b, NULL) < 0)
+		return;
+	size_t n = strcspn(buf_str(&b), " \r\n");
+	if (n)
+		ret->token = mem_strndup(b.data, n);
+}
+
+void client_config_load(const char *data_folder, struct client_config *ret)
+{
+	const char *endpoint = getenv("CLOUDML_ENDPOINT"), *token = getenv("CLOUDML_TOKEN");
+	*ret = (struct client_config){.data_folder = client_data_folder(data_folder)};
+	if (endpoint && *endpoint)
+		ret->endpoint = mem_strdup(endpoint);
+	if (token && *token)
+		ret->token = mem_strdup(token);
+	if (!data_folder && !getenv("CLOUDML_DATA"))
+		load_user_file(ret);
+	CLEANUP(free) char *server = mem_printf("%s/run/server.json", ret->data_folder);
+	load_file(server, ret);
+	if (!ret->token)
+		load_root_token(ret);
+}
+
+void client_config_done(struct client_config *c)
+{
+	free(c->endpoint);
+	free(c->token);
+	free(c->data_folder);
+	*c = (struct client_config){0};
+}
