@@ -39,10 +39,7 @@ char *mem_strdup(const char *s)
 
 char *mem_strndup(const char *s, size_t n)
 {
-	size_t len = strnlen(s, n);
-	char *copy = mem_alloc(len + 1);
-	memcpy(copy, s, len);
-	return copy;
+	return checked(strndup(s, n));
 }
 
 char *mem_printf(const char *fmt, ...)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only the command line's files share: the table's types, parsed arguments, output. */
+#ifndef CLI_CLI_INT_H
+#define CLI_CLI_INT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "client/client.h"
+
+struct cli_option {
+	const char *name; /* without dashes; NULL ends the list */
+	char letter;	  /* 0 = none */
+	const char *arg;  /* NULL = a flag; else the word in help */
+	const char *help;
+};
+struct cli;
+struct cli_args;
+typedef int cli_run_fn(struct cli *c, const struct cli_args *a,
+		       struct err *err); /* 0, negative error, or exit status > 0 */
+struct cli_command {
+	const char *group; /* "" for top level */
+	const char *name;
+	const char *usage; /* positional arguments: "JOB", "[PATH]", "-- COMMAND…" */
+	const char *summary;
+	const char *detail;			 /* more for --help and the man page; NULL = none */
+	const struct cli_option *const *options; /* NULL-terminated list of option lists; NULL = none */
+	int min_args, max_args; /* positional; max -1 = any; what follows '--' is not counted */
+	cli_run_fn *run;
+};
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+extern const struct cli_option cli_global_options[];
+
+/* Parsed arguments; all views into argv. */
+#define CLI_OPTIONS_MAX 300
+struct cli_args {
+	const struct cli_command *command;
+	struct {
+		const char *name, *value;
+	} options[CLI_OPTIONS_MAX];
+	int option_count;
+	char **positional; /* count entries */
+	int count;
+	char **rest; /* after '--', NULL-terminated; NULL when there was no '--' */
+};
+const char *cli_opt(const struct cli_args *a,
+		    const char *name); /* the last value; "" for a flag; NULL absent */
+const char *cli_opt_n(const struct cli_args *a, const char *name,
+		      int n); /* the n-th value, NULL past the end */
+int cli_parse_args(const struct cli_command *command, int argc, char **argv, struct cli_args *ret,
+		   struct err *err);
+
+struct cli {
+	const struct cli_hooks *hooks;
+	bool json, yes, quiet;
+	bool tty_out, tty_err, color;
+	const char *data_flag;
+	struct client_config config;
+	struct client *client; /* made by cli_connect */
+};
+/* Makes c->client. ERR_UNAVAILABLE "there is no server…; run 'cloudml up'". */
+int cli_connect(struct cli *c, struct err *err);
+void cli_new_key(char ret[33]); /* fresh idempotency key */
+
+/* Output (output.c). */
+void cli_print_json(const json_t *j);
+struct cli_column {
+	const char *title;
+	bool right; /* aligned */
+};
+/* rows: array of arrays of strings. */
+void cli_print_table(const struct cli *c, const struct cli_column *columns, size_t count, const json_t *rows);
+const char *cli_color(const struct cli *c, const char *word); /* escape of a state word, "" without colour */
+const char *cli_color_end(const struct cli *c);
+void cli_print_safe(FILE *f, const char *text); /* control characters of foreign text are made visible */
+void cli_note(const struct cli *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));				   /* stderr, unless --quiet */
+void cli_hint(const struct cli *c, const char *command, const char *what); /* "  cloudml …   what" */
+void cli_format_age(int64_t since_ms, char ret[32]);
+const char *cli_str(const json_t *j, const char *key); /* "" when absent */
+int64_t cli_int(const json_t *j, const char *key);
+int64_t cli_now_ms(void);
+
+/* Looks up JOB: "-" or "last" = the newest job. *ret owned. */
+int cli_get_job(struct cli *c, const char *id, json_t **ret, struct err *err);
+int cli_get_model(struct cli *c, const char *name, json_t **ret, struct err *err);
+/* Shows a job live until it ends or Ctrl-C (attach.c). Returns the exit status that follows the job. */
+int cli_attach_job(struct cli *c, const json_t *job, struct err *err);
+/* Waits until a model is ready, with progress; ERR_STATE when it failed. *ret owned. */
+int cli_wait_model(struct cli *c, const char *name, json_t **ret, struct err *err);
+int cli_job_exit(const json_t *job); /* exit status of a finished job */
+void cli_print_model_help(const struct cli *c, const json_t *model, const json_t *metadata);
+/* Example request for a model's signature from its metadata: {"instances": […]}; owned, NULL when unknown. */
+json_t *cli_example_request(const json_t *metadata);
+
+cli_run_fn cmd_up, cmd_down, cmd_status, cmd_doctor, cmd_console, cmd_version;
+cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_logs, cmd_jobs_events,
+    cmd_jobs_metrics, cmd_jobs_attach, cmd_jobs_cancel, cmd_jobs_delete;
+cli_run_fn cmd_serve, cmd_models_create, cmd_models_list, cmd_models_describe, cmd_models_delete,
+    cmd_models_predict, cmd_models_logs, cmd_models_events;
+cli_run_fn cmd_store_ls, cmd_store_cp, cmd_store_cat, cmd_store_rm, cmd_store_mb;
+cli_run_fn cmd_frameworks, cmd_completion, cmd_help, cmd_man;
+
+#endif

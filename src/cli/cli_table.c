@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands: dispatch, help, completion and the man page come from here. */
+#include "cli/cli_int.h"
+
+const struct cli_option cli_global_options[] = {
+    {"data", 0, "DIR", "data folder of the platform on this machine"},
+    {"json", 0, NULL, "print the API's JSON"},
+    {"quiet", 'q', NULL, "no notes, no table heads"},
+    {"yes", 'y', NULL, "answer yes to every question"},
+    {"help", 'h', NULL, "explain the command"},
+    {"version", 0, NULL, "print the version"},
+    {0},
+};
+
+static const struct cli_option up_options[] = {
+    {"detach", 'd', NULL, "start in the background"},
+    {"port", 'p', "PORT", "port of console and API (default 8080)"},
+    {"listen", 0, "ADDRESS", "address to listen on (default 127.0.0.1)"},
+    {0},
+};
+static const struct cli_option down_options[] = {
+    {"jobs", 0, NULL, "also cancel live jobs and stop models first"},
+    {0},
+};
+static const struct cli_option spec_options[] = {
+    {"name", 'n', "NAME", "name of the job (default: from the module or command)"},
+    {"framework", 'F', "NAME[:VERSION]",
+     "environment, see 'cloudml frameworks' (default: guessed from imports)"},
+    {"requirement", 'r', "LINE", "one more Python requirement, for example 'pandas==2.2.2'; may be repeated"},
+    {"cpu", 'c', "CORES", "cores, for example 2 or 500m (default 1)"},
+    {"memory", 'm', "SIZE", "memory, for example 4G (default 2G)"},
+    {"gpu", 'g', "COUNT", "GPUs (default 0)"},
+    {"env", 'e', "KEY=VALUE", "environment variable; KEY alone takes ours; may be repeated"},
+    {"prepare", 0, "COMMAND", "shell command before the program"},
+    {"finish", 0, "COMMAND", "shell command after the program, however it ended"},
+    {"retries", 0, "COUNT", "start again after a failure at most so many times (default 0)"},
+    {"max-duration", 0, "TIME", "stop after this time, for example 2h"},
+    {"priority", 0, "0-100", "higher goes first (default 50)"},
+    {"network", 0, "MODE", "egress (default): outgoing traffic; none: no network"},
+    {"idempotency-key", 0, "KEY", "the same key never makes a second job"},
+    {"file", 'f', "FILE", "YAML or JSON file with the same fields; flags win over it"},
+    {0},
+};
+static const struct cli_option attach_options[] = {
+    {"detach", 'd', NULL, "do not wait; print the job's id"},
+    {0},
+};
+static const struct cli_option submit_options[] = {
+    {"module", 'M', "MODULE", "Python module to run, as python -m MODULE"},
+    {"arg", 'a', "ARG", "argument for the module or command; may be repeated; those after -- come last"},
+    {"kind", 0, "KIND",
+     "folder: unpack and run there; python: install as a package (default: by pyproject.toml)"},
+    {0},
+};
+static const struct cli_option list_options[] = {
+    {"state", 's', "STATE", "only this state"},
+    {"name", 'n', "NAME", "only jobs of this name"},
+    {"limit", 'l', "COUNT", "at most so many, newest first (default 50)"},
+    {"ids", 0, NULL, "print only ids"},
+    {0},
+};
+static const struct cli_option log_options[] = {
+    {"follow", 'f', NULL, "go on until the end"},
+    {"tail", 't', "BYTES", "only the last bytes"},
+    {"attempt", 0, "N", "log of an earlier attempt"},
+    {0},
+};
+static const struct cli_option metrics_options[] = {
+    {"attempt", 0, "N", "metrics of an earlier attempt"},
+    {"name", 'n', "NAME", "all points of one metric, as lines 'time step value'"},
+    {0},
+};
+static const struct cli_option model_options[] = {
+    {"name", 'n', "NAME", "name of the model (default: from the job or folder)"},
+    {"framework", 'F', "NAME[:VERSION]", "runtime (default: tensorflow for a SavedModel, onnx for .onnx)"},
+    {"model-version", 0, "N", "version number when the folder has none (default 1)"},
+    {"cpu", 'c', "CORES", "cores (default 1)"},
+    {"memory", 'm', "SIZE", "memory (default 2G)"},
+    {"idempotency-key", 0, "KEY", "the same key never makes a second service"},
+    {0},
+};
+static const struct cli_option uri_options[] = {
+    {"uri", 'u', "URI", "fds:// folder of a SavedModel or an .onnx file"},
+    {"job", 'j', "JOB", "a completed job whose output holds the model"},
+    {0},
+};
+static const struct cli_option predict_options[] = {
+    {"file", 'f', "FILE",
+     "request as JSON, '-' = standard input (default: an example made from the signature)"},
+    {"grpc", 'g', NULL, "ask over gRPC instead of HTTP"},
+    {0},
+};
+static const struct cli_option ids_options[] = {{"ids", 0, NULL, "print only names"}, {0}};
+static const struct cli_option copy_options[] = {{"recursive", 'R', NULL, "copy whole folders"}, {0}};
+static const struct cli_option remove_options[] = {
+    {"recursive", 'R', NULL, "remove everything below the prefix"}, {0}};
+static const struct cli_option ls_options[] = {{"recursive", 'R', NULL, "list everything below"}, {0}};
+
+#define OPTIONS(...) ((const struct cli_option *const[]){__VA_ARGS__, NULL})
+
+const struct cli_command cli_commands[] = {
+    {"", "up", "", "start the platform on this machine",
+     "Runs in the foreground until Ctrl-C, or in the background with --detach. The first start makes the "
+     "data folder, an\n"
+     "organisation and a root token. Jobs and models go on when the platform stops and are found again at "
+     "the next start.",
+     OPTIONS(up_options), 0, 0, cmd_up},
+    {"", "down", "", "stop the platform; jobs and models go on", NULL, OPTIONS(down_options), 0, 0, cmd_down},
+    {"", "status", "", "is it running, what is it doing", NULL, NULL, 0, 0, cmd_status},
+    {"", "doctor", "", "check what works on this machine", NULL, NULL, 0, 0, cmd_doctor},
+    {"", "console", "", "print the link that opens the web console, logged in", NULL, NULL, 0, 0,
+     cmd_console},
+    {"", "run", "-- COMMAND...", "run a command with the code of this folder and watch it",
+     "Uploads the present folder (without what .gitignore names), waits in the queue, shows the output and "
+     "the progress,\n"
+     "and ends with the exit status of the program. Ctrl-C detaches; the job goes on. Write results to\n"
+     "$CLOUDML_OUTPUT_DIR: they are kept in the store. requirements.txt is respected.",
+     OPTIONS(attach_options, spec_options), 0, 0, cmd_run},
+    {"", "serve", "JOB|URI", "serve a job's model over HTTP and gRPC",
+     "Starts a model service, waits until it is ready and prints its address and how to ask it. JOB is the "
+     "id or name of a\n"
+     "completed job, URI an fds:// folder that holds a SavedModel, or an .onnx file.",
+     OPTIONS(attach_options, model_options), 1, 1, cmd_serve},
+    {"jobs", "submit", "[PACKAGE] [-- ARGS...]", "submit a training job",
+     "PACKAGE is a folder, an sdist, a wheel, or an fds:// address of one. Give --module for a Python "
+     "package, or a command\n"
+     "after --.",
+     OPTIONS(attach_options, submit_options, spec_options), 0, 1, cmd_jobs_submit},
+    {"jobs", "list", "", "list jobs, newest first", NULL, OPTIONS(list_options), 0, 0, cmd_jobs_list},
+    {"jobs", "describe", "JOB", "everything about one job", NULL, NULL, 1, 1, cmd_jobs_describe},
+    {"jobs", "logs", "JOB", "print a job's output", NULL, OPTIONS(log_options), 1, 1, cmd_jobs_logs},
+    {"jobs", "attach", "JOB", "watch a job until it ends", NULL, NULL, 1, 1, cmd_jobs_attach},
+    {"jobs", "events", "JOB", "what happened to a job, and when", NULL, NULL, 1, 1, cmd_jobs_events},
+    {"jobs", "metrics", "JOB", "loss, accuracy, CPU and memory of a job", NULL, OPTIONS(metrics_options), 1,
+     1, cmd_jobs_metrics},
+    {"jobs", "cancel", "JOB...", "stop jobs", NULL, NULL, 1, -1, cmd_jobs_cancel},
+    {"jobs", "delete", "JOB...", "remove finished jobs with their outputs and logs", NULL, NULL, 1, -1,
+     cmd_jobs_delete},
+    {"models", "create", "NAME", "start a model service", NULL,
+     OPTIONS(attach_options, uri_options, model_options), 1, 1, cmd_models_create},
+    {"models", "list", "", "list model services", NULL, OPTIONS(ids_options), 0, 0, cmd_models_list},
+    {"models", "describe", "MODEL", "address, state and signature of a model", NULL, NULL, 1, 1,
+     cmd_models_describe},
+    {"models", "predict", "MODEL", "ask a model", NULL, OPTIONS(predict_options), 1, 1, cmd_models_predict},
+    {"models", "logs", "MODEL", "print a model service's output", NULL, OPTIONS(log_options), 1, 1,
+     cmd_models_logs},
+    {"models", "events", "MODEL", "what happened to a model service", NULL, NULL, 1, 1, cmd_models_events},
+    {"models", "delete", "MODEL...", "stop model services", NULL, NULL, 1, -1, cmd_models_delete},
+    {"store", "ls", "[URI]", "list buckets, or what is below an fds:// address", NULL, OPTIONS(ls_options), 0,
+     1, cmd_store_ls},
+    {"store", "cp", "FROM TO", "copy between files and the store", NULL, OPTIONS(copy_options), 2, 2,
+     cmd_store_cp},
+    {"store", "cat", "URI...", "print objects", NULL, NULL, 1, -1, cmd_store_cat},
+    {"store", "rm", "URI...", "remove objects", NULL, OPTIONS(remove_options), 1, -1, cmd_store_rm},
+    {"store", "mb", "BUCKET", "make a bucket", NULL, NULL, 1, 1, cmd_store_mb},
+    {"", "frameworks", "", "list the frameworks that jobs can name", NULL, NULL, 0, 0, cmd_frameworks},
+    {"", "completion", "SHELL", "print the completion script for bash, zsh or fish", NULL, NULL, 1, 1,
+     cmd_completion},
+    {"", "help", "[COMMAND...]", "explain a command", NULL, NULL, 0, 2, cmd_help},
+    {"", "version", "", "print the versions of the command line and the server", NULL, NULL, 0, 0,
+     cmd_version},
+    {"", "man", "", NULL, NULL, NULL, 0, 0, cmd_man}, /* the man page's source; made at build time */
+};
+const size_t cli_command_count = ARRAY_LEN(cli_commands);

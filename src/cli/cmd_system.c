@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* up, down, status, doctor, console, version, frameworks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/unit.h"
+#include "cli/cli_int.h"
+
+static int server_pid(const struct cli *c, json_t **ret)
+{
+	CLEANUP(free) char *path = mem_printf("%s/run/server.json", c->config.data_folder);
+	CLEANUP(json) json_t *j = NULL;
+	if (json_read_file(AT_FDCWD, path, 65536, &j, NULL) < 0)
+		return 0;
+	int pid = (int)cli_int(j, "pid");
+	if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
+		return 0;
+	if (ret)
+		*ret = STEAL(j);
+	return pid;
+}
+
+static void print_banner(struct cli *c, bool started)
+{
+	client_config_done(&c->config);
+	client_config_load(c->data_flag, &c->config);
+	const char *endpoint = c->config.endpoint ? c->config.endpoint : "?";
+	const char *token = c->config.token ? c->config.token : "";
+	if (c->json) {
+		CLEANUP(json)
+		json_t *j = json_pack("{s:s,s:s,s:s,s:b}", "endpoint", endpoint, "data_folder",
+				      c->config.data_folder, "console", endpoint, "started", started);
+		CLEANUP(free) char *link = mem_printf("%s/#token=%s", endpoint, token);
+		json_object_set_new(j, "console", json_string(link));
+		cli_print_json(j);
+		return;
+	}
+	printf("%sCloud-ML is running%s at %s\n", cli_color(c, "ok"), cli_color_end(c), endpoint);
+	printf("  console   %s/#token=%s\n", endpoint, token);
+	printf("  token     %s/root-token\n\n", c->config.data_folder);
+	fflush(stdout);
+	cli_hint(c, "cloudml run -- python train.py", "run the code of a folder");
+	cli_hint(c, "cloudml status", "what it is doing");
+	cli_hint(c, "cloudml down", "stop it; jobs and models go on");
+}
+
+static int open_log(const struct cli *c, struct err *err)
+{
+	int r = path_make_absolute_dirs(c->config.data_folder, 0700, err);
+	if (r < 0)
+		return r;
+	CLEANUP(free) char *path = mem_printf("%s/server.log", c->config.data_folder);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(err, errno, "cannot write '%s'", path) : fd;
+}
+
+/* In the child: becomes the server. ready_fd is inherited as 3. */
+static void exec_server(const struct cli *c, const struct cli_args *a, int ready_fd, int log_fd)
+{
+	const char *port = cli_opt(a, "port"), *address = cli_opt(a, "listen");
+	CLEANUP(free)
+	char *listen = mem_printf("%s:%s", address ? address : "127.0.0.1", port ? port : "8080");
+	char *const argv[] = {"cloudml",    "server", "--data", c->config.data_folder, "--listen", listen,
+			      "--ready-fd", "3",      NULL};
+	if (log_fd >= 0) {
+		int null_fd = open("/dev/null", O_RDONLY);
+		setsid();
+		dup2(null_fd, 0);
+		dup2(log_fd, 1);
+		dup2(log_fd, 2);
+	}
+	if (ready_fd == 3)
+		fcntl(3, F_SETFD, 0);
+	else
+		dup2(ready_fd, 3);
+	execv("/proc/self/exe", argv);
+	_exit(127);
+}
+
+static void print_log_end(const struct cli *c, off_t from)
+{
+	CLEANUP(free) char *path = mem_printf("%s/server.log", c->config.data_folder);
+	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, from) : 0;
+	text[n < 0 ? 0 : n] = '\0';
+	fputs(text, stderr);
+}
+
+/* Reads the line that the server writes when it answers; false when it ended before. */
+static bool wait_ready(int fd)
+{
+	char text[256];
+	ssize_t n;
+	while ((n = read(fd, text, sizeof(text))) < 0 && errno == EINTR)
+		;
+	return n > 0;
+}
+
+static void forget_endpoint(struct cli *c)
+{
+	/* A server of ours is meant, whatever the environment says about another one. */
+	free(c->config.endpoint);
+	c->config.endpoint = NULL;
+}
+
+int cmd_up(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	bool detach = cli_opt(a, "detach") != NULL;
+	int running = server_pid(c, NULL);
+	forget_endpoint(c);
+	if (running && detach) {
+		cli_note(c, "already running (pid %d)", running);
+		print_banner(c, false);
+		return 0;
+	}
+	if (running)
+		return err_set(err, ERR_CONFLICT,
+			       "another server (pid %d) already uses '%s'; stop it with 'cloudml down' or "
+			       "give another folder with --data",
+			       running, c->config.data_folder);
+	CLEANUP(fd) int log_fd = -1;
+	int pipe_fds[2], status = 0;
+	if (detach) {
+		log_fd = open_log(c, err);
+		if (log_fd < 0)
+			return log_fd;
+	}
+	off_t log_from = log_fd >= 0 ? lseek(log_fd, 0, SEEK_END) : 0;
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "cannot make a pipe");
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_sys(err, errno, "cannot start the server");
+	if (pid == 0)
+		exec_server(c, a, pipe_fds[1], log_fd);
+	close(pipe_fds[1]);
+	bool ready = wait_ready(pipe_fds[0]);
+	close(pipe_fds[0]);
+	if (ready) {
+		print_banner(c, true);
+		if (detach)
+			return 0;
+		signal(SIGINT,
+		       SIG_IGN); /* the terminal sends it to the server as well, which ends in good order */
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ready)
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	if (detach)
+		print_log_end(c, log_from);
+	return err_set(
+	    err, ERR_UNAVAILABLE,
+	    "the server did not start; the lines above say why ('cloudml doctor' checks this machine)");
+}
+
+static int stop_everything(struct cli *c, struct err *err)
+{
+	CLEANUP(json) json_t *jobs = NULL, *models = NULL;
+	size_t i;
+	const json_t *item;
+	int r = cli_connect(c, err);
+	if (r >= 0)
+		r = client_call(c->client, "GET", "/api/v1/models", NULL, NULL, &models, err);
+	json_array_foreach(json_object_get(models, "data"), i, item)
+	{
+		CLEANUP(free) char *path = mem_printf("/api/v1/models/%s", cli_str(item, "name"));
+		if (r >= 0)
+			r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
+	}
+	if (r >= 0)
+		r = client_call(c->client, "GET", "/api/v1/jobs?limit=1000", NULL, NULL, &jobs, err);
+	json_array_foreach(json_object_get(jobs, "data"), i, item)
+	{
+		CLEANUP(free) char *path = mem_printf("/api/v1/jobs/%s/cancel", cli_str(item, "id"));
+		if (r >= 0 && !cli_int(item, "ended_ms"))
+			r = client_call(c->client, "POST", path, NULL, NULL, NULL, err);
+	}
+	for (int tries = 0; r >= 0 && tries < 300; tries++) {
+		CLEANUP(json) json_t *status = NULL;
+		r = client_call(c->client, "GET", "/api/v1/status", NULL, NULL, &status, err);
+		const json_t *j = json_object_get(status, "jobs"), *m = json_object_get(status, "models");
+		if (!cli_int(j, "running") && !cli_int(j, "starting") && !cli_int(m, "ready") &&
+		    !cli_int(m, "starting") && !cli_int(m, "stopping"))
+			return 0;
+		usleep(100000);
+	}
+	return r;
+}
+
+int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(json) json_t *server = NULL;
+	int pid = server_pid(c, &server);
+	if (!pid) {
+		cli_note(c, "not running (data folder '%s')", c->config.data_folder);
+		return 0;
+	}
+	if (cli_opt(a, "jobs")) {
+		int r = stop_everything(c, err);
+		if (r < 0)
+			return err_wrap(err, "stopping jobs and models");
+	}
+	if (kill(pid, SIGTERM) < 0)
+		return err_sys(err, errno, "cannot stop the server (pid %d)", pid);
+	for (int i = 0; i < 300; i++) {
+		if (kill(pid, 0) < 0 && errno == ESRCH) {
+			cli_note(c, "stopped");
+			return 0;
+		}
+		usleep(100000);
+	}
+	return err_set(err, ERR_TIMEOUT,
+		       "the server (pid %d) is still ending after 30 s; see '%s/server.log'", pid,
+		       c->config.data_folder);
+}
+
+static void print_counts(const char *title, const json_t *counts)
+{
+	const char *word, *separator = "";
+	json_t *n;
+	printf("%-10s", title);
+	json_object_foreach((json_t *)counts, word, n)
+	{
+		if (!json_integer_value(n))
+			continue;
+		printf("%s%lld %s", separator, (long long)json_integer_value(n), word);
+		separator = ", ";
+	}
+	puts(*separator ? "" : "none");
+}
+
+int cmd_status(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(json) json_t *s = NULL;
+	char uptime[32];
+	int r = cli_connect(c, err);
+	if (r >= 0)
+		r = client_call(c->client, "GET", "/api/v1/status", NULL, NULL, &s, err);
+	if (r < 0)
+		return r;
+	if (c->json) {
+		cli_print_json(s);
+		return 0;
+	}
+	const json_t *cap = json_object_get(s, "capacity"), *used = json_object_get(s, "used"),
+		     *b = json_object_get(s, "backend");
+	unit_format_duration(cli_int(s, "uptime_ms") / 1000 * 1000, uptime);
+	printf("%-10s%s, version %s, pid %lld, up %s\n", "server", client_endpoint(c->client),
+	       cli_str(s, "version"), (long long)cli_int(s, "pid"), uptime);
+	printf("%-10s%s\n", "data", cli_str(s, "data_folder"));
+	printf("%-10s%s (%s, cgroup %s)\n", "containers", cli_str(b, "name"), cli_str(b, "runtime"),
+	       cli_str(b, "cgroup"));
+	printf("%-10s%s of %s cores, %s of %s memory\n", "in use", cli_str(used, "cpu"), cli_str(cap, "cpu"),
+	       cli_str(used, "memory"), cli_str(cap, "memory"));
+	print_counts("jobs", json_object_get(s, "jobs"));
+	print_counts("models", json_object_get(s, "models"));
+	return 0;
+}
+
+int cmd_doctor(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(json) json_t *checks = NULL;
+	size_t i;
+	const json_t *item;
+	int bad = 0;
+	int r = c->hooks->doctor(c->config.data_folder, &checks, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(checks, i, item) bad += !json_is_true(json_object_get(item, "ok"));
+	if (c->json) {
+		cli_print_json(checks);
+		return bad ? 1 : 0;
+	}
+	json_array_foreach(checks, i, item)
+	{
+		bool ok = json_is_true(json_object_get(item, "ok"));
+		printf("%s%-8s%s %-14s ", cli_color(c, ok ? "ok" : "missing"), ok ? "ok" : "missing",
+		       cli_color_end(c), cli_str(item, "check"));
+		cli_print_safe(stdout, cli_str(item, "detail"));
+		putchar('\n');
+		if (*cli_str(item, "hint"))
+			printf("%24s%s\n", "", cli_str(item, "hint"));
+	}
+	return bad ? 1 : 0;
+}
+
+int cmd_console(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	int r = cli_connect(c, err);
+	if (r < 0)
+		return r;
+	if (!c->config.token)
+		return err_set(err, ERR_UNAUTHENTICATED,
+			       "no token; set CLOUDML_TOKEN or read '%s/root-token' as its owner",
+			       c->config.data_folder);
+	CLEANUP(free) char *link = mem_printf("%s/#token=%s", client_endpoint(c->client), c->config.token);
+	if (c->json) {
+		CLEANUP(json) json_t *j = json_pack("{s:s}", "console", link);
+		cli_print_json(j);
+	} else {
+		puts(link);
+	}
+	return 0;
+}
+
+int cmd_version(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(json) json_t *v = NULL;
+	if (cli_connect(c, NULL) >= 0)
+		client_call(c->client, "GET", "/api/v1/version", NULL, NULL, &v, NULL);
+	if (c->json) {
+		CLEANUP(json) json_t *j = json_pack("{s:s}", "client", CLOUDML_VERSION);
+		json_object_set(j, "server",
+				json_object_get(v, "version") ? json_object_get(v, "version") : json_null());
+		cli_print_json(j);
+		return 0;
+	}
+	printf("cloudml %s\nserver  %s\n", CLOUDML_VERSION, v ? cli_str(v, "version") : "not running");
+	return 0;
+}
+
+int cmd_frameworks(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	static const struct cli_column columns[] = {{"NAME", 0},     {"VERSION", 0}, {"", 0},
+						    {"DOWNLOAD", 1}, {"ON DISK", 1}, {"WHAT", 0}};
+	CLEANUP(json) json_t *list = NULL, *rows = json_array();
+	size_t i;
+	const json_t *f;
+	int r = cli_connect(c, err);
+	if (r >= 0)
+		r = client_call(c->client, "GET", "/api/v1/frameworks", NULL, NULL, &list, err);
+	if (r < 0)
+		return r;
+	if (c->json) {
+		cli_print_json(list);
+		return 0;
+	}
+	json_array_foreach(json_object_get(list, "data"), i, f)
+	{
+		char download[32], disk[32];
+		unit_format_bytes(cli_int(f, "download_bytes"), download);
+		unit_format_bytes(cli_int(f, "disk_bytes"), disk);
+		json_array_append_new(rows,
+				      json_pack("[s,s,s,s,s,s]", cli_str(f, "name"), cli_str(f, "version"),
+						json_is_true(json_object_get(f, "default")) ? "default" : "",
+						download, disk, cli_str(f, "title")));
+	}
+	cli_print_table(c, columns, ARRAY_LEN(columns), rows);
+	return 0;
+}
