@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata: organisations, users, keys, jobs, services, events. SQLite today; SQL stays inside this room, so that
- * another database can stand behind the same header.
+ * Metadata: organisations, users, keys, jobs, services, events. SQLite today; SQL stays inside this room, so
+ * that another database can stand behind the same header.
  *
- * Ideas. A change is a request: a function that runs on the database's thread inside a transaction, and a completion
- * that is called on the loop's thread after the commit is durable. Requests that arrive while a commit is in flight
- * share the next one (group commit); each has its own savepoint, so that one that fails hurts no other. There are two
- * executors behind this interface: a thread (a loop was given), and manual (none was): then nothing happens until
- * store_pump(), which is how tests/sim stays deterministic.
+ * Ideas. A change is a request: a function that runs on the database's thread inside a transaction, and a
+ * completion that is called on the loop's thread after the commit is durable. Requests that arrive while a
+ * commit is in flight share the next one (group commit); each has its own savepoint, so that one that fails
+ * hurts no other. There are two executors behind this interface: a thread (a loop was given), and manual
+ * (none was): then nothing happens until store_pump(), which is how tests/sim stays deterministic.
  *
- * Invariants: requests run and complete in the order of submission; a completion with r >= 0 of a request that wrote
- * means durable (synchronous=FULL); a terminal job's row never changes (guarded in SQL); job counters are changed by
- * the transaction that changes the job. A full disk fails the transaction (ERR_DISK_FULL) and the store goes on; any
- * other failed write or fsync stops the store for good (ERR_UNAVAILABLE): it is never retried, the log is read again at
- * the next start.
+ * Invariants: requests run and complete in the order of submission; a completion with r >= 0 of a request
+ * that wrote means durable (synchronous=FULL); a terminal job's row never changes (guarded in SQL); job
+ * counters are changed by the transaction that changes the job. A full disk fails the transaction
+ * (ERR_DISK_FULL) and the store goes on; any other failed write or fsync stops the store for good
+ * (ERR_UNAVAILABLE): it is never retried, the log is read again at the next start.
  *
  * To add a table: a step in store_schema.c, a file store_NOUN.c, the table in docs/formats/metadata.md.
  */
@@ -32,23 +32,24 @@ struct store_config {
 	const char *path;  /* the database file; ":memory:" is allowed without a loop */
 	struct loop *loop; /* kept; NULL = manual executor */
 };
-/* Opens or creates, migrates forward. ERR_UNSUPPORTED when a newer cloudml wrote it, ERR_CORRUPT, ERR_CONFLICT when
- * another process has it open, ERR_DISK_FULL, ERR_IO. Blocks. */
+/* Opens or creates, migrates forward. ERR_UNSUPPORTED when a newer cloudml wrote it, ERR_CORRUPT,
+ * ERR_CONFLICT when another process has it open, ERR_DISK_FULL, ERR_IO. Blocks. */
 int store_open(const struct store_config *config, struct store **ret, struct err *err);
 /* Runs what is queued, calls the completions from here, closes. On the loop's thread. NULL is fine. */
 void store_close(struct store *s);
 bool store_has_failed(struct store *s, struct err *ret_why); /* stopped for good; ret_why may be NULL */
 
-/* fn: < 0 rolls back what it wrote and reaches done as r and err; >= 0 is r after the commit. done may be NULL. arg
- * belongs to the request until done. */
+/* fn: < 0 rolls back what it wrote and reaches done as r and err; >= 0 is r after the commit. done may be
+ * NULL. arg belongs to the request until done. */
 typedef int store_fn(struct store_tx *tx, void *arg, struct err *err);
 typedef void store_done_fn(void *arg, int r, const struct err *err);
 void store_submit(struct store *s, store_fn *fn, store_done_fn *done, void *arg);
 /* Blocks until the request is durable or has failed; for the time before the loop runs. */
 int store_run(struct store *s, store_fn *fn, void *arg, struct err *err);
 
-/* The manual executor. pump: commits one batch and delivers; false when there was nothing. It is commit, then deliver.
- * drop is what a crash does: queued requests and undelivered results are gone, their completions get ERR_CANCELLED. */
+/* The manual executor. pump: commits one batch and delivers; false when there was nothing. It is commit, then
+ * deliver. drop is what a crash does: queued requests and undelivered results are gone, their completions get
+ * ERR_CANCELLED. */
 bool store_pump(struct store *s);
 bool store_pump_commit(struct store *s);
 bool store_pump_deliver(struct store *s);
@@ -65,22 +66,27 @@ struct store_key {
 	char id[STORE_KEY_ID_MAX + 1];
 	char org[CORE_NAME_MAX + 1], user[CORE_NAME_MAX + 1];
 	enum role role;
-	char secret_sha256[65]; /* hex of the SHA-256 of the secret part */
+	char secret_sha256[65];		/* hex of the SHA-256 of the secret part */
 	int64_t created_ms, expires_ms; /* expires 0 = never */
 };
-int store_org_insert(struct store_tx *tx, const char *org, int64_t now_ms, struct err *err);		 /* ERR_EXISTS */
-int store_user_insert(struct store_tx *tx, const char *org, const char *user, int64_t now_ms, struct err *err); /* ERR_EXISTS */
+int store_org_insert(struct store_tx *tx, const char *org, int64_t now_ms, struct err *err); /* ERR_EXISTS */
+int store_user_insert(struct store_tx *tx, const char *org, const char *user, int64_t now_ms,
+		      struct err *err); /* ERR_EXISTS */
 int store_key_insert(struct store_tx *tx, const struct store_key *key, struct err *err);
-int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret, struct err *err);	 /* ERR_NOT_FOUND */
+int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret,
+		   struct err *err); /* ERR_NOT_FOUND */
 int store_key_delete(struct store_tx *tx, const char *id, struct err *err);
-int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg, struct err *err);
+int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg,
+		   struct err *err);
 /* Makes a key and its token. The secret is in ret_token only. */
 void store_key_make(struct rng *rng, struct store_key *key, char ret_token[STORE_TOKEN_MAX]);
 /* Splits "cml_KEYID_SECRET" and hashes the secret; ERR_UNAUTHENTICATED when it has another shape. */
-int store_token_parse(const char *token, char ret_id[STORE_KEY_ID_MAX + 1], char ret_sha256[65], struct err *err);
-/* First start: organisation "default", user "root", an administrator's token. Returns 1 with the token when it made
- * them, 0 when they were there ('ret_token' is ""). Blocks. */
-int store_bootstrap(struct store *s, struct rng *rng, int64_t now_ms, char ret_token[STORE_TOKEN_MAX], struct err *err);
+int store_token_parse(const char *token, char ret_id[STORE_KEY_ID_MAX + 1], char ret_sha256[65],
+		      struct err *err);
+/* First start: organisation "default", user "root", an administrator's token. Returns 1 with the token when
+ * it made them, 0 when they were there ('ret_token' is ""). Blocks. */
+int store_bootstrap(struct store *s, struct rng *rng, int64_t now_ms, char ret_token[STORE_TOKEN_MAX],
+		    struct err *err);
 
 /* ---- jobs ---- */
 struct store_jobs {
@@ -98,16 +104,20 @@ struct store_list_query {
 };
 /* Sets job->seq and version 1. ERR_EXISTS when the id is taken. */
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err);
-/* The mover's write: everything but identity and specification (job->spec is not read), when the row still has
- * version_before, is not terminal and has no greater attempt; else ERR_CONFLICT. job->version must be greater. */
+/* The mover's write: everything but identity and specification (job->spec is not read), when the row still
+ * has version_before, is not terminal and has no greater attempt; else ERR_CONFLICT. job->version must be
+ * greater. */
 int store_job_update(struct store_tx *tx, const struct job *job, int64_t version_before, struct err *err);
 /* id: ids are tried first, then names (the newest). ERR_NOT_FOUND. Returns owned. */
 int store_job_get(struct store_tx *tx, const char *org, const char *id, struct job **ret, struct err *err);
-int store_job_list(struct store_tx *tx, const struct store_list_query *q, struct store_jobs *ret, struct err *err);
-int store_job_live(struct store_tx *tx, struct store_jobs *ret, struct err *err); /* all organisations, oldest first */
+int store_job_list(struct store_tx *tx, const struct store_list_query *q, struct store_jobs *ret,
+		   struct err *err);
+int store_job_live(struct store_tx *tx, struct store_jobs *ret,
+		   struct err *err); /* all organisations, oldest first */
 /* Row and events of a terminal job; ERR_STATE when live, ERR_NOT_FOUND. */
 int store_job_delete(struct store_tx *tx, const char *org, const char *id, struct err *err);
-int store_job_counts(struct store_tx *tx, void (*fn)(void *arg, const char *org, enum job_state state, int64_t count), void *arg,
+int store_job_counts(struct store_tx *tx,
+		     void (*fn)(void *arg, const char *org, enum job_state state, int64_t count), void *arg,
 		     struct err *err);
 
 /* ---- services ---- */
@@ -117,10 +127,14 @@ struct store_services {
 	bool more;
 };
 void store_services_done(struct store_services *l);
-int store_service_insert(struct store_tx *tx, struct service *s, struct err *err); /* sets seq, version; ERR_EXISTS: the name */
-int store_service_update(struct store_tx *tx, const struct service *s, int64_t version_before, struct err *err); /* ERR_CONFLICT */
-int store_service_get(struct store_tx *tx, const char *org, const char *name, struct service **ret, struct err *err);
-int store_service_list(struct store_tx *tx, const struct store_list_query *q, struct store_services *ret, struct err *err);
+int store_service_insert(struct store_tx *tx, struct service *s,
+			 struct err *err); /* sets seq, version; ERR_EXISTS: the name */
+int store_service_update(struct store_tx *tx, const struct service *s, int64_t version_before,
+			 struct err *err); /* ERR_CONFLICT */
+int store_service_get(struct store_tx *tx, const char *org, const char *name, struct service **ret,
+		      struct err *err);
+int store_service_list(struct store_tx *tx, const struct store_list_query *q, struct store_services *ret,
+		       struct err *err);
 int store_service_live(struct store_tx *tx, struct store_services *ret, struct err *err);
 int store_service_delete(struct store_tx *tx, const char *id, struct err *err); /* row and events */
 
@@ -138,12 +152,12 @@ int store_event_list(struct store_tx *tx, const char *org, const char *subject, 
 /* ---- idempotency keys: kept seven days ---- */
 #define STORE_IDEMPOTENCY_KEPT_MS (7 * 24 * 3600 * INT64_C(1000))
 #define STORE_IDEMPOTENCY_KEY_MAX 128
-/* 1 with the noun's id when the key was used with the same body, 0 when it is new, ERR_CONFLICT when the body was
- * another or the key is not 1 to 128 printable characters. */
-int store_idempotency_find(struct store_tx *tx, const char *org, const char *key, const char *body_sha256, int64_t now_ms,
-			   char ret_id[16], struct err *err);
-int store_idempotency_insert(struct store_tx *tx, const char *org, const char *key, const char *body_sha256, const char *id,
-			     int64_t now_ms, struct err *err);
+/* 1 with the noun's id when the key was used with the same body, 0 when it is new, ERR_CONFLICT when the body
+ * was another, ERR_INVALID when the key is not 1 to 128 printable characters. */
+int store_idempotency_find(struct store_tx *tx, const char *org, const char *key, const char *body_sha256,
+			   int64_t now_ms, char ret_id[16], struct err *err);
+int store_idempotency_insert(struct store_tx *tx, const char *org, const char *key, const char *body_sha256,
+			     const char *id, int64_t now_ms, struct err *err);
 int store_idempotency_expire(struct store_tx *tx, int64_t now_ms, struct err *err);
 
 #endif

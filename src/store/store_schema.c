@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schema as a table of forward steps; docs/formats/metadata.md explains it. A released step never
+ * changes. */
+#include <stdio.h>
+#include "store/store_int.h"
+
+/* clang-format off */
+static const char *const steps[] = {
+	/* 1: organisations, users, keys */
+	"CREATE TABLE orgs(name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE users(org TEXT NOT NULL REFERENCES orgs(name), name TEXT NOT NULL, created_ms INTEGER NOT NULL,"
+	"  PRIMARY KEY(org, name)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE keys(id TEXT PRIMARY KEY, org TEXT NOT NULL, user TEXT NOT NULL,"
+	"  role TEXT NOT NULL CHECK(role IN ('viewer', 'member', 'admin')), secret_sha256 TEXT NOT NULL,"
+	"  created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+	"  FOREIGN KEY(org, user) REFERENCES users(org, name)) STRICT, WITHOUT ROWID;",
+
+	/* 2: jobs, their counters, events, idempotency keys */
+	"CREATE TABLE jobs(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL REFERENCES orgs(name),"
+	"  user TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	"  state TEXT NOT NULL CHECK(state IN ('submitted', 'queued', 'starting', 'running', 'completed', 'failed', 'cancelled')),"
+	"  reason TEXT NOT NULL, message TEXT NOT NULL, version INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+	"  cancel_requested INTEGER NOT NULL, created_ms INTEGER NOT NULL, queued_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
+	"  running_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, exit_code INTEGER NOT NULL,"
+	"  exit_signal INTEGER NOT NULL, fail TEXT NOT NULL, output_uri TEXT NOT NULL) STRICT;"
+	"CREATE INDEX jobs_by_org ON jobs(org, seq);"
+	"CREATE INDEX jobs_by_name ON jobs(org, name, seq);"
+	"CREATE INDEX jobs_by_state ON jobs(org, state, seq);"
+	"CREATE INDEX jobs_live ON jobs(seq) WHERE state IN ('submitted', 'queued', 'starting', 'running');"
+	"CREATE TABLE job_counts(org TEXT NOT NULL, state TEXT NOT NULL, count INTEGER NOT NULL CHECK(count >= 0),"
+	"  PRIMARY KEY(org, state)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE events(seq INTEGER PRIMARY KEY AUTOINCREMENT, org TEXT NOT NULL, subject TEXT NOT NULL, time_ms INTEGER NOT NULL,"
+	"  type TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, actor TEXT NOT NULL) STRICT;"
+	"CREATE INDEX events_by_subject ON events(org, subject, seq);"
+	"CREATE TABLE idempotency(org TEXT NOT NULL, key TEXT NOT NULL, body_sha256 TEXT NOT NULL, id TEXT NOT NULL,"
+	"  time_ms INTEGER NOT NULL, PRIMARY KEY(org, key)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX idempotency_by_time ON idempotency(time_ms);",
+
+	/* 3: services */
+	"CREATE TABLE services(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	"  org TEXT NOT NULL REFERENCES orgs(name), user TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	"  state TEXT NOT NULL CHECK(state IN ('starting', 'ready', 'stopping', 'failed')), reason TEXT NOT NULL,"
+	"  message TEXT NOT NULL, version INTEGER NOT NULL, attempt INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+	"  ready_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, restarts INTEGER NOT NULL, address TEXT NOT NULL,"
+	"  UNIQUE(org, name)) STRICT;",
+};
+/* clang-format on */
+
+int schema_version(void)
+{
+	return ARRAY_LEN(steps);
+}
+
+static int apply(struct store_tx *tx, int version, struct err *err)
+{
+	char mark[96];
+	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+		 STORE_APPLICATION_ID, version);
+	int r = sql_script(tx, "BEGIN IMMEDIATE", err);
+	if (r >= 0)
+		r = sql_script(tx, steps[version - 1], err);
+	if (r >= 0)
+		r = sql_script(tx, mark, err);
+	if (r < 0) {
+		sqlite3_exec(tx->db, "ROLLBACK", NULL, NULL, NULL);
+		return err_wrap(err, "migrating the metadata store to schema %d", version);
+	}
+	return 0;
+}
+
+int schema_migrate(struct store_tx *tx, struct err *err)
+{
+	int64_t found = 0, application = 0, tables = 0;
+	int r = sql_int(tx, &found, err, "PRAGMA user_version", "");
+	if (r >= 0)
+		r = sql_int(tx, &application, err, "PRAGMA application_id", "");
+	if (r >= 0)
+		r = sql_int(tx, &tables, err, "SELECT count(*) FROM sqlite_schema", "");
+	if (r < 0)
+		return r;
+	if (tables && application != STORE_APPLICATION_ID)
+		return err_set(err, ERR_CORRUPT,
+			       "the file is a database of another program; choose another data folder");
+	if (found > schema_version())
+		return err_set(
+		    err, ERR_UNSUPPORTED,
+		    "the store was written by a newer cloudml (schema %lld, this binary knows %d); install "
+		    "that version or a newer one",
+		    (long long)found, schema_version());
+	for (int version = (int)found + 1; version <= schema_version(); version++) {
+		r = apply(tx, version, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

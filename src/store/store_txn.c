@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Group commit: the queue, the database thread, savepoints, delivery; and the manual executor made of the
+ * same parts. */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "store/store_int.h"
+
+static void request_settle(struct store_request *q, int r, const struct err *err)
+{
+	q->r = r;
+	if (err)
+		q->err = *err;
+}
+
+/* Whoever succeeded in the transaction that was lost has failed now. */
+static void batch_lose(struct list *batch, const struct store_request *until, const struct err *why)
+{
+	struct store_request *q;
+	LIST_EACH(q, batch, node)
+	{
+		if (q == until)
+			return;
+		if (q->r >= 0)
+			request_settle(q, -why->code, why);
+	}
+}
+
+static void store_stop(struct store *s, const struct err *why)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->failed) {
+		s->failed = true;
+		err_set(&s->why, ERR_UNAVAILABLE,
+			"the metadata store stopped after a failed write (%s); check the disk, then restart",
+			why->msg);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* A damaged file or a failed write or fsync: what is on the disk is unknown, so nothing more is written. */
+static bool is_fatal(int code)
+{
+	return code == ERR_IO || code == ERR_CORRUPT;
+}
+
+static void run_one(struct store *s, struct store_request *q)
+{
+	struct err err = ERR_INIT;
+	int r = sql_script(&s->tx, "SAVEPOINT request", &err);
+	if (r >= 0)
+		r = q->fn(&s->tx, q->arg, &err);
+	if (r < 0 && err.code == 0)
+		err_set(&err, -r, "the request failed");
+	if (!sqlite3_get_autocommit(s->tx.db)) {
+		struct err end = ERR_INIT;
+		const char *sql = r < 0 ? "ROLLBACK TO request; RELEASE request" : "RELEASE request";
+		if (sql_script(&s->tx, sql, &end) < 0) {
+			err = end;
+			r = -end.code;
+		}
+	} else if (r >= 0) {
+		r = err_set(&err, ERR_INTERNAL, "the transaction ended inside a request");
+	}
+	request_settle(q, r, r < 0 ? &err : NULL);
+}
+
+static int begin(struct store *s, struct err *err)
+{
+	pthread_mutex_lock(&s->lock);
+	bool failed = s->failed;
+	if (failed)
+		*err = s->why;
+	pthread_mutex_unlock(&s->lock);
+	return failed ? -err->code : sql_script(&s->tx, "BEGIN IMMEDIATE", err);
+}
+
+static void commit(struct store *s, struct list *batch)
+{
+	struct err err = ERR_INIT;
+	if (sqlite3_get_autocommit(s->tx.db) || sql_script(&s->tx, "COMMIT", &err) >= 0)
+		return;
+	if (!sqlite3_get_autocommit(s->tx.db))
+		sqlite3_exec(s->tx.db, "ROLLBACK", NULL, NULL, NULL);
+	if (is_fatal(err.code))
+		store_stop(s, &err);
+	err_wrap(&err, "writing");
+	batch_lose(batch, NULL, &err);
+}
+
+static void checkpoint(struct store *s)
+{
+	if (s->wal_pages < STORE_CHECKPOINT_PAGES)
+		return;
+	s->wal_pages = 0;
+	int rc = sqlite3_wal_checkpoint_v2(s->tx.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	struct err err = ERR_INIT;
+	/* A full disk leaves the log as it is: still whole, tried again after the next pages. */
+	if (rc != SQLITE_OK && is_fatal(-sql_error(&s->tx, rc, &err, "copying the log into the database")))
+		store_stop(s, &err);
+}
+
+void txn_run_batch(struct store *s, struct list *batch)
+{
+	struct err err = ERR_INIT;
+	bool open = false;
+	struct store_request *q;
+	LIST_EACH(q, batch, node)
+	{
+		if (!open) {
+			int r = begin(s, &err);
+			if (r < 0) {
+				request_settle(q, r, &err);
+				continue;
+			}
+			open = true;
+		}
+		run_one(s, q);
+		if (q->r < 0 && is_fatal(q->err.code))
+			store_stop(s, &q->err);
+		if (sqlite3_get_autocommit(
+			s->tx.db)) { /* SQLite rolled everything back: full disk, failed write */
+			batch_lose(batch, q, &q->err);
+			open = false;
+		}
+	}
+	if (open)
+		commit(s, batch);
+	checkpoint(s);
+}
+
+static void list_take(struct list *from, struct list *to, size_t max)
+{
+	for (; max && !list_empty(from); max--) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_append(to, node);
+	}
+}
+
+static void deliver_posted(void *arg)
+{
+	struct store_mailbox *box = arg;
+	int left = __atomic_sub_fetch(&box->posted, 1, __ATOMIC_SEQ_CST);
+	if (box->store)
+		txn_deliver(box->store);
+	else if (!left)
+		free(box);
+}
+
+/* Hands finished requests over, under the lock; true when the loop has to be told. */
+static bool hand_over(struct store *s, struct list *batch)
+{
+	bool was_empty = list_empty(&s->delivered);
+	struct store_request *q;
+	LIST_EACH(q, batch, node)
+	{
+		q->finished = true;
+		list_remove(&q->node);
+		if (q->waited_for)
+			pthread_cond_broadcast(&s->finished);
+		else
+			list_append(&s->delivered, &q->node);
+	}
+	return was_empty && !list_empty(&s->delivered);
+}
+
+static bool commit_queued(struct store *s)
+{
+	struct list batch = LIST_INIT(batch);
+	pthread_mutex_lock(&s->lock);
+	list_take(&s->queued, &batch, STORE_BATCH_MAX);
+	pthread_mutex_unlock(&s->lock);
+	if (list_empty(&batch))
+		return false;
+	txn_run_batch(s, &batch);
+	pthread_mutex_lock(&s->lock);
+	struct store_request *q;
+	LIST_EACH(q, &batch, node)
+	{
+		s->queued_count--;
+	}
+	if (hand_over(s, &batch) && s->loop && !s->stopping) {
+		__atomic_add_fetch(&s->mailbox->posted, 1, __ATOMIC_SEQ_CST);
+		loop_post(s->loop, deliver_posted, s->mailbox);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return true;
+}
+
+void *txn_thread(void *store)
+{
+	struct store *s = store;
+	for (;;) {
+		pthread_mutex_lock(&s->lock);
+		while (list_empty(&s->queued) && !s->stopping)
+			pthread_cond_wait(&s->wake, &s->lock);
+		bool end = list_empty(&s->queued);
+		pthread_mutex_unlock(&s->lock);
+		if (end)
+			return NULL;
+		commit_queued(s);
+	}
+}
+
+void txn_deliver(struct store *s)
+{
+	struct list batch = LIST_INIT(batch);
+	pthread_mutex_lock(&s->lock);
+	list_take(&s->delivered, &batch, SIZE_MAX);
+	pthread_mutex_unlock(&s->lock);
+	while (!list_empty(&batch)) {
+		struct store_request *q = LIST_ENTRY(batch.next, struct store_request, node);
+		list_remove(&q->node);
+		if (q->done)
+			q->done(q->arg, q->r, &q->err);
+		free(q);
+	}
+}
+
+static struct store_request *enqueue(struct store *s, store_fn *fn, store_done_fn *done, void *arg,
+				     bool waited_for)
+{
+	struct store_request *q = MEM_NEW(struct store_request);
+	q->fn = fn;
+	q->done = done;
+	q->arg = arg;
+	q->waited_for = waited_for;
+	list_init(&q->node);
+	pthread_mutex_lock(&s->lock);
+	list_append(&s->queued, &q->node);
+	s->queued_count++;
+	pthread_cond_signal(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+	return q;
+}
+
+void store_submit(struct store *s, store_fn *fn, store_done_fn *done, void *arg)
+{
+	enqueue(s, fn, done, arg, false);
+}
+
+int store_run(struct store *s, store_fn *fn, void *arg, struct err *err)
+{
+	CLEANUP(free) struct store_request *q = enqueue(s, fn, NULL, arg, true);
+	if (!s->loop) {
+		while (!q->finished)
+			commit_queued(s);
+	}
+	pthread_mutex_lock(&s->lock);
+	while (!q->finished)
+		pthread_cond_wait(&s->finished, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	if (q->r < 0 && err)
+		*err = q->err;
+	return q->r;
+}
+
+bool store_pump_commit(struct store *s)
+{
+	return commit_queued(s);
+}
+
+bool store_pump_deliver(struct store *s)
+{
+	bool any = !list_empty(&s->delivered);
+	txn_deliver(s);
+	return any;
+}
+
+bool store_pump(struct store *s)
+{
+	bool committed = store_pump_commit(s);
+	return store_pump_deliver(s) || committed;
+}
+
+size_t store_queued(const struct store *s)
+{
+	return s->queued_count;
+}
+
+void store_drop(struct store *s)
+{
+	struct err err = ERR_INIT;
+	err_set(&err, ERR_CANCELLED, "the store was closed before this was done");
+	struct store_request *q;
+	LIST_EACH(q, &s->delivered, node)
+	{
+		request_settle(q, -err.code, &err);
+	}
+	LIST_EACH(q, &s->queued, node)
+	{
+		request_settle(q, -err.code, &err);
+	}
+	list_take(&s->queued, &s->delivered, SIZE_MAX);
+	s->queued_count = 0;
+	txn_deliver(s);
+}
