@@ -125,7 +125,7 @@ json_t *job_format(const struct job *job); /* the API's Job; returns owned */
 /* One line of a job's or service's history; every move makes one. */
 struct event {
 	int64_t seq;
-	char subject[CORE_NAME_MAX + 1]; /* job id or "model/NAME" */
+	char subject[CORE_NAME_MAX + 8]; /* job id or "model/NAME" */
 	int64_t time_ms;
 	char type[24];	  /* "Normal" or "Warning", as Kubernetes events */
 	char reason[32];  /* word */

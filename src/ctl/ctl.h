@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller: wishes in the store, observations from a backend, decisions from sched. The only mover of state.
+ * The controller: wishes in the store, observations from a backend, decisions from sched. The only mover of
+ * state.
  *
- * Ideas. Every change is one durable transaction (row + event) before anybody hears of it and before anything happens
- * outside: intent first. Live jobs and services are also held in memory; the store is the truth. Results come by
- * callback on the loop's thread after the commit.
+ * Ideas. Every change is one durable transaction (row + event) before anybody hears of it and before anything
+ * happens outside: intent first. Live jobs and services are also held in memory; the store is the truth.
+ * Results come by callback on the loop's thread after the commit.
  *
- * Invariants: an acknowledged job exists once; at most one attempt of a job is live (attempt = fencing token); terminal
- * states never change; a reported task without an owner row is removed.
+ * Invariants: an acknowledged job exists once; at most one attempt of a job is live (attempt = fencing
+ * token); terminal states never change; a reported task without an owner row is removed.
  *
- * ctl does no I/O of its own: store, backend, clock, rng and blob deletion are given, so that tests/sim runs it whole under
- * virtual time.
+ * ctl does no I/O of its own: store, backend, clock, rng and blob deletion are given, so that tests/sim runs
+ * it whole under virtual time.
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -25,11 +26,12 @@
 struct ctl;
 
 struct ctl_config {
-	struct store *store;		   /* all kept */
+	struct store *store; /* all kept */
 	struct backend *backend;
 	const struct catalogue *catalogue;
 	struct clock *clock;
 	struct rng *rng;
+	const char *bind_address; /* of model services, as the backend's; NULL = "127.0.0.1" */
 	/* Asks to be called: ctl_tick() no later than at this monotonic time. */
 	void (*wake_at)(void *arg, int64_t monotonic_ms);
 	void *wake_arg;
@@ -39,14 +41,17 @@ struct ctl_config {
 int ctl_new(const struct ctl_config *config, struct ctl **ret, struct err *err);
 void ctl_on_ready(struct ctl *c, void (*ready)(void *arg), void *arg);
 void ctl_tick(struct ctl *c); /* deadlines, retries, scheduling */
-void ctl_free(struct ctl *c); /* tasks go on */
+/* Tasks go on. Close the backend first (ctl is its observer) and the store afterwards. Whoever still waits
+ * for a result is called from here with ERR_CANCELLED; watches must be freed before. NULL is fine. */
+void ctl_free(struct ctl *c);
 
-/* Who holds this bearer token ("cml_KEYID_SECRET"). Answers at once from memory (keys are read at start and kept in step);
- * compares in constant time. ERR_UNAUTHENTICATED for unknown, wrong, malformed and expired alike. */
+/* Who holds this bearer token ("cml_KEYID_SECRET"). Answers at once from memory (keys are read at start and
+ * kept in step); compares in constant time. ERR_UNAUTHENTICATED for unknown, wrong, malformed and expired
+ * alike. */
 int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, struct err *err);
 
-/* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the first answer
- * again (replayed true); other digest → ERR_CONFLICT. */
+/* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the
+ * first answer again (replayed true); other digest → ERR_CONFLICT. */
 struct ctl_idempotency {
 	const char *key;
 	const char *body_sha256; /* hex */
@@ -60,39 +65,52 @@ struct ctl_result {
 };
 typedef void ctl_done_fn(void *arg, const struct ctl_result *result, const struct err *err);
 
+/* Limits. */
+#define CTL_LIVE_JOBS_MAX 100000 /* of one organisation */
+#define CTL_SERVICES_MAX 1000	 /* of one organisation */
+
 /* Changes. Borrow their arguments; call done exactly once, later. Check role: a viewer may change nothing. */
 void ctl_job_submit(struct ctl *c, const struct principal *who, const struct job_spec *spec,
 		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg);
-void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg); /* ERR_STATE when live */
+void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done,
+		    void *arg); /* ERR_STATE when live */
 void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
-void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done, void *arg);
+void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
+			void *arg);
 
-/* Reads. 'id' of a job: its id, or a name (the newest job of that name). ERR_NOT_FOUND also for another organisation's. */
+/* Reads. 'id' of a job: its id, or a name (the newest job of that name). ERR_NOT_FOUND also for another
+ * organisation's. */
 void ctl_job_get(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg);
-void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done, void *arg);
+void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
+		     void *arg);
 
 struct ctl_list_query {
-	int state;	/* -1 = all; enum job_state or service_state */
-	const char *name; /* NULL = all */
+	int state;	    /* -1 = all; enum job_state or service_state */
+	const char *name;   /* NULL = all */
 	int64_t before_seq; /* newest first: seq < before_seq; 0 = from the newest */
-	int64_t limit;	/* 1 to 1000 */
+	int64_t limit;	    /* 1 to 1000 */
 };
-typedef void ctl_jobs_fn(void *arg, const struct job *const *jobs, size_t count, bool more, const struct err *err);
-typedef void ctl_services_fn(void *arg, const struct service *const *services, size_t count, bool more, const struct err *err);
+typedef void ctl_jobs_fn(void *arg, const struct job *const *jobs, size_t count, bool more,
+			 const struct err *err);
+typedef void ctl_services_fn(void *arg, const struct service *const *services, size_t count, bool more,
+			     const struct err *err);
 typedef void ctl_events_fn(void *arg, const struct event *events, size_t count, const struct err *err);
-void ctl_job_list(struct ctl *c, const struct principal *who, const struct ctl_list_query *q, ctl_jobs_fn *done, void *arg);
-void ctl_service_list(struct ctl *c, const struct principal *who, const struct ctl_list_query *q, ctl_services_fn *done, void *arg);
+void ctl_job_list(struct ctl *c, const struct principal *who, const struct ctl_list_query *q,
+		  ctl_jobs_fn *done, void *arg);
+void ctl_service_list(struct ctl *c, const struct principal *who, const struct ctl_list_query *q,
+		      ctl_services_fn *done, void *arg);
 /* subject: a job's id or "model/NAME"; seq > after; oldest first; at most 1000. */
-void ctl_events(struct ctl *c, const struct principal *who, const char *subject, int64_t after, ctl_events_fn *done, void *arg);
+void ctl_events(struct ctl *c, const struct principal *who, const char *subject, int64_t after,
+		ctl_events_fn *done, void *arg);
 
 /* Name of the task whose log and metrics belong to this attempt (0 = the newest). */
 void ctl_job_task_name(const struct job *job, int64_t attempt, char ret[TASK_NAME_MAX + 1]);
 void ctl_service_task_name(const struct service *s, char ret[TASK_NAME_MAX + 1]);
 
-/* Watching: fn is called on the loop's thread after every durable change and on progress (at most 5 a second each). Exactly
- * one of job and service is set; a view for the call. */
+/* Watching: fn is called on the loop's thread after every durable change and on progress (at most 5 a second
+ * each). Exactly one of job and service is set; a view for the call. */
 struct ctl_watch;
 typedef void ctl_watch_fn(void *arg, const struct job *job, const struct service *service);
 struct ctl_watch *ctl_watch_new(struct ctl *c, const char *org, ctl_watch_fn *fn, void *arg); /* copies org */

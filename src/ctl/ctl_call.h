@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One call from outside about one noun, on its way through the store. Seen by the room ctl only. */
+#ifndef CTL_CTL_CALL_H
+#define CTL_CTL_CALL_H
+
+#include "ctl/ctl_int.h"
+
+struct ctl_call {
+	struct ctl_op op;
+	struct principal who;
+	char id[CORE_NAME_MAX + 1]; /* or a name */
+	bool has_key, replayed;
+	char key[STORE_IDEMPOTENCY_KEY_MAX + 2], body_sha256[65];
+	struct job *job; /* owned; read from the store, or to be inserted */
+	struct service *service;
+	struct event event;
+	struct err refusal; /* found before the store was asked; answered by the same way, later */
+	ctl_done_fn *done;
+	void *arg;
+};
+struct ctl_call *call_new(const struct principal *who, const char *id, const struct ctl_idempotency *idem,
+			  ctl_done_fn *done, void *arg);
+void call_submit(struct ctl *c, struct ctl_call *call);
+void call_answer(struct ctl_call *call, const struct ctl_result *result,
+		 const struct err *err); /* once; later ones are dropped */
+void call_abandon(struct ctl_op *op, const struct err *err);
+void call_release(struct ctl_op *op);
+int check_bucket(const char *what, const char *uri, const char *org, struct err *err);
+int resolve_framework(struct ctl *c, char **name, char **version, struct err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only the room ctl sees.
+ *
+ * Everything is driven by level, not by edge: whatever happens (an observation, a commit, a time) only marks
+ * nouns as dirty; job_advance(), service_advance() and task_advance() look at the row and at what is known of
+ * the task, and do the next thing. A write that fails changes nothing and is tried again later from the same
+ * place.
+ */
+#ifndef CTL_CTL_INT_H
+#define CTL_CTL_INT_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "ctl/ctl.h"
+#include "sched/sched.h"
+
+#define CTL_PRIORITIES 101
+#define CTL_SUBMITTED_MS                                                                                     \
+	(60 * INT64_C(1000)) /* deadline of submitted: for the record, the owner is ctl itself */
+#define CTL_STARTING_MS (60 * 60 * INT64_C(1000)) /* environments may be large */
+#define CTL_OVERTIME_MS (60 * INT64_C(1000)) /* for the backend to enforce max_duration before ctl does */
+#define CTL_STOP_GRACE_MS INT64_C(10000)
+#define CTL_REPEAT_MS (30 * INT64_C(1000)) /* stop and remove are asked for again */
+#define CTL_BACKOFF_FIRST_MS INT64_C(1000)
+#define CTL_BACKOFF_MAX_MS (300 * INT64_C(1000))
+#define CTL_PROGRESS_MS 200			   /* at most five notices a second */
+#define CTL_SERVICE_FAILURES_MAX 5		   /* in a row, then the service has failed */
+#define CTL_SERVICE_STEADY_MS (60 * INT64_C(1000)) /* ready for so long: the row of failures ends */
+#define CTL_EXPIRE_MS (3600 * INT64_C(1000))	   /* old idempotency keys are deleted */
+
+struct ctl_timer {
+	void (*fn)(void *arg);
+	void *arg;
+	int64_t at_ms; /* monotonic */
+	size_t slot;   /* in the heap, from 1; 0 = not set */
+};
+
+/* A request to the store on its way. 'finish' runs unless the controller is gone; then the caller of 'done'
+ * has been told already. 'release' always runs. */
+struct ctl_op {
+	struct list node;
+	struct ctl *ctl;
+	int (*run)(struct store_tx *tx, struct ctl_op *op,
+		   struct err *err); /* database thread: only the op's own data */
+	void (*finish)(struct ctl_op *op, int r, const struct err *err);
+	void (*abandon)(struct ctl_op *op, const struct err *err); /* may be NULL */
+	void (*release)(struct ctl_op *op);
+};
+
+struct ctl_waiter {
+	struct list node;
+	ctl_done_fn *done;
+	void *arg;
+	char user[CORE_NAME_MAX + 1];
+};
+
+struct ctl_job {
+	struct ctl *ctl;
+	struct job *job;
+	struct list place; /* in one of queue[], placed, or nowhere */
+	struct list dirty;
+	struct list waiters; /* for a cancel */
+	struct ctl_timer again, notice;
+	bool busy;		/* a move is on its way to the store */
+	bool launched;		/* by this process, the present attempt */
+	size_t tasks;		/* known ones, of any attempt */
+	int64_t not_before_ms;	/* monotonic: start or launch no earlier */
+	int64_t refusals;	/* launches refused in a row, for the backoff */
+	int64_t deadline_at_ms; /* monotonic; 0 = none */
+	int64_t notified_ms;
+};
+
+struct ctl_service {
+	struct ctl *ctl;
+	struct service *service;
+	struct list place; /* in services_placed, services_waiting, or nowhere */
+	struct list dirty;
+	struct list waiters; /* for a delete */
+	struct ctl_timer again, notice;
+	bool busy, launched;
+	bool placed; /* its resources are counted */
+	size_t tasks;
+	int64_t not_before_ms, deadline_at_ms, notified_ms, ready_at_ms, failures, refusals;
+};
+
+struct ctl_task {
+	struct ctl *ctl;
+	struct task_status status;
+	struct list dirty;
+	struct ctl_timer again;
+	int64_t asked_ms; /* stop or remove, monotonic; 0 = not asked */
+	bool asked_removal;
+};
+
+struct ctl_watch {
+	struct list node;
+	struct ctl *ctl;
+	char org[CORE_NAME_MAX + 1];
+	ctl_watch_fn *fn;
+	void *arg;
+};
+
+struct ctl_counts {
+	int64_t jobs[JOB_STATE_COUNT];
+};
+
+struct ctl {
+	struct ctl_config config;
+	int refs; /* one of the owner, one of each op */
+	bool closed, attached, attach_reported;
+	bool is_pumping, schedule_wanted;
+	void (*ready)(void *arg);
+	void *ready_arg;
+	struct map *keys, *jobs, *services, *tasks, *counts;
+	struct list ops, watches;
+	struct list queue[CTL_PRIORITIES], placed, services_waiting, services_placed;
+	struct list dirty_jobs, dirty_services, dirty_tasks;
+	struct ctl_timer **heap;
+	size_t heap_count, heap_cap;
+	struct ctl_timer schedule, expire;
+	struct list *watch_next; /* where the walk over the watches goes on */
+};
+
+/* ctl.c */
+int64_t ctl_now(struct ctl *c);	 /* monotonic */
+int64_t ctl_wall(struct ctl *c); /* for records */
+void ctl_pump(struct ctl *c);	 /* does what is dirty; every entry from outside ends with it */
+void ctl_op_submit(struct ctl *c, struct ctl_op *op);
+int64_t ctl_backoff(struct ctl *c, int64_t failures);
+struct ctl_counts *ctl_counts_of(struct ctl *c, const char *org);
+void ctl_want_schedule(struct ctl *c);
+void waiters_answer(struct list *waiters, const struct ctl_result *result, const struct err *err);
+void waiter_add(struct list *waiters, const char *user, ctl_done_fn *done, void *arg);
+
+/* ctl_timer.c */
+void timer_set(struct ctl *c, struct ctl_timer *t, int64_t at_ms);
+void timer_set_earlier(struct ctl *c, struct ctl_timer *t, int64_t at_ms); /* keeps an earlier one */
+void timer_clear(struct ctl *c, struct ctl_timer *t);
+void timers_run(struct ctl *c, int64_t now_ms);
+
+/* ctl_job.c: the mover of jobs */
+struct ctl_job *job_adopt(struct ctl *c, struct job *job); /* takes job */
+void job_drop(struct ctl_job *cj);
+void job_dirty(struct ctl_job *cj);
+void job_advance(struct ctl_job *cj);
+void job_start(struct ctl_job *cj); /* the scheduler's decision */
+void job_place(struct ctl_job *cj);
+int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, const char *reason,
+		       const char *actor, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+/* ctl_service.c: the mover of services */
+struct ctl_service *service_adopt(struct ctl *c, struct service *s); /* takes s */
+void service_drop(struct ctl_service *cs);
+void service_dirty(struct ctl_service *cs);
+void service_advance(struct ctl_service *cs);
+void service_start(struct ctl_service *cs);
+
+/* ctl_launch.c */
+int launch_job(struct ctl *c, const struct job *job, struct err *err);
+int launch_service(struct ctl *c, const struct service *s, struct err *err);
+
+/* ctl_task.c */
+extern const struct backend_observer ctl_observer;
+struct ctl_task *task_find(struct ctl *c, const char *name);
+struct ctl_task *task_know(struct ctl *c, const char *name, const char *owner, enum task_kind kind,
+			   int64_t attempt);
+void task_stop(struct ctl_task *t, enum fail_class why);
+void task_advance(struct ctl_task *t);
+void task_dirty(struct ctl_task *t);
+void task_drop(void *task);
+
+/* ctl_schedule.c */
+void ctl_schedule(struct ctl *c);
+
+/* ctl_watch.c */
+void notify_job(struct ctl_job *cj);	  /* now */
+void notify_job_soon(struct ctl_job *cj); /* throttled */
+void notify_service(struct ctl_service *cs);
+void notify_service_soon(struct ctl_service *cs);
+
+/* ctl_auth.c */
+int auth_load(struct store_tx *tx, struct ctl *c, struct err *err);
+int auth_may_change(const struct principal *who, struct err *err);
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mover of jobs: one durable step at a time, each with its event; what comes next is read from row and
+ * task. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/unit.h"
+#include "ctl/ctl_int.h"
+
+struct job_move {
+	struct ctl_op op;
+	struct ctl_job *cj; /* loop's thread only */
+	struct job after;   /* its specification is borrowed and not read */
+	int64_t version_before;
+	struct event event;
+};
+
+int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, const char *reason,
+		       const char *actor, const char *fmt, ...)
+{
+	bool is_good = strcmp(actor, "controller") != 0 || strcmp(reason, "queued") == 0 ||
+		       strcmp(reason, "starting") == 0 || strcmp(reason, "running") == 0 ||
+		       strcmp(reason, "ready") == 0 || strcmp(reason, "completed") == 0 ||
+		       strcmp(reason, "cancelled") == 0;
+	*e = (struct event){.time_ms = time_ms};
+	snprintf(e->subject, sizeof(e->subject), "%s", subject);
+	snprintf(e->type, sizeof(e->type), "%s", is_good ? "Normal" : "Warning");
+	snprintf(e->reason, sizeof(e->reason), "%s", reason);
+	snprintf(e->actor, sizeof(e->actor), "%s", actor);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(e->message, sizeof(e->message), fmt, ap);
+	va_end(ap);
+	return time_ms;
+}
+
+/* ---- life in memory ---- */
+
+static void again_due(void *arg)
+{
+	job_dirty(arg);
+}
+
+static void notice_due(void *arg)
+{
+	notify_job(arg);
+}
+
+void job_dirty(struct ctl_job *cj)
+{
+	if (list_empty(&cj->dirty))
+		list_append(&cj->ctl->dirty_jobs, &cj->dirty);
+}
+
+/* A wall clock that jumped while we were away shortens no state to less than a minute. */
+static void deadline_read(struct ctl_job *cj)
+{
+	int64_t left = cj->job->deadline_ms - ctl_wall(cj->ctl);
+	if (left < 60000)
+		left = 60000;
+	if (cj->job->state == JOB_STARTING && left > CTL_STARTING_MS)
+		left = CTL_STARTING_MS;
+	cj->deadline_at_ms = cj->job->deadline_ms ? ctl_now(cj->ctl) + left : 0;
+}
+
+struct ctl_job *job_adopt(struct ctl *c, struct job *job)
+{
+	struct ctl_job *cj = MEM_NEW(struct ctl_job);
+	cj->ctl = c;
+	cj->job = job;
+	list_init(&cj->place);
+	list_init(&cj->dirty);
+	list_init(&cj->waiters);
+	cj->again = (struct ctl_timer){.fn = again_due, .arg = cj};
+	cj->notice = (struct ctl_timer){.fn = notice_due, .arg = cj};
+	map_set(c->jobs, job->id, cj);
+	deadline_read(cj);
+	job_place(cj);
+	job_dirty(cj);
+	return cj;
+}
+
+void job_drop(struct ctl_job *cj)
+{
+	struct ctl *c = cj->ctl;
+	timer_clear(c, &cj->again);
+	timer_clear(c, &cj->notice);
+	list_remove(&cj->place);
+	list_remove(&cj->dirty);
+	map_delete(c->jobs, cj->job->id);
+	job_free(cj->job);
+	free(cj);
+}
+
+/* Into the queue in order of submission; what comes back from a retry is older than most. */
+static void queue_insert(struct ctl_job *cj)
+{
+	int64_t priority = cj->job->spec.priority;
+	priority = priority < 0 ? 0 : priority >= CTL_PRIORITIES ? CTL_PRIORITIES - 1 : priority;
+	struct list *queue = &cj->ctl->queue[priority], *at = queue->prev;
+	while (at != queue && LIST_ENTRY(at, struct ctl_job, place)->job->seq > cj->job->seq)
+		at = at->prev;
+	list_append(at->next, &cj->place);
+}
+
+void job_place(struct ctl_job *cj)
+{
+	list_remove(&cj->place);
+	if (cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING) {
+		list_append(&cj->ctl->placed, &cj->place);
+	} else if (cj->job->state == JOB_QUEUED && !cj->busy) {
+		if (cj->not_before_ms > ctl_now(cj->ctl)) {
+			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
+		} else if (!cj->tasks) {
+			queue_insert(cj);
+			ctl_want_schedule(cj->ctl);
+		}
+	}
+}
+
+/* ---- the mover ---- */
+
+static int move_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
+{
+	struct job_move *m = CONTAINER_OF(op, struct job_move, op);
+	int r = store_job_update(tx, &m->after, m->version_before, err);
+	return r < 0 ? r : store_event_insert(tx, m->after.org, &m->event, err);
+}
+
+static void row_copy(struct job *to, const struct job *from)
+{
+	struct job_spec spec = to->spec;
+	struct progress progress = to->progress;
+	*to = *from;
+	to->spec = spec;
+	to->progress = progress;
+}
+
+static void tasks_of_job_dirty(struct ctl_job *cj)
+{
+	char name[TASK_NAME_MAX + 1];
+	ctl_job_task_name(cj->job, 0, name);
+	struct ctl_task *t = task_find(cj->ctl, name);
+	if (t)
+		task_dirty(t);
+}
+
+static void answer_waiters(struct ctl_job *cj)
+{
+	struct ctl_result result = {.job = cj->job};
+	struct err err = ERR_INIT;
+	bool came_late = cj->job->state == JOB_COMPLETED || cj->job->state == JOB_FAILED;
+	if (came_late && !cj->job->cancel_requested) {
+		err_set(&err, ERR_STATE, "job '%s' is %s already", cj->job->id,
+			job_state_word(cj->job->state));
+		result.job = NULL;
+	}
+	waiters_answer(&cj->waiters, &result, &err);
+}
+
+static void move_apply(struct ctl_job *cj, const struct job_move *m)
+{
+	struct ctl *c = cj->ctl;
+	enum job_state before = cj->job->state;
+	row_copy(cj->job, &m->after);
+	struct job *job = cj->job;
+	log_info("job.move job=%s org=%s from=%s to=%s attempt=%lld reason=%s", job->id, job->org,
+		 job_state_word(before), job_state_word(job->state), (long long)job->attempt, job->reason);
+	struct ctl_counts *counts = ctl_counts_of(c, job->org);
+	counts->jobs[before]--;
+	counts->jobs[job->state]++;
+	if (before != job->state) {
+		deadline_read(cj);
+		job->progress = PROGRESS_NONE;
+	}
+	tasks_of_job_dirty(cj);
+	if (job_state_is_terminal(job->state) || job->cancel_requested)
+		answer_waiters(cj);
+	ctl_want_schedule(c);
+	job_place(cj);
+	job_dirty(cj);
+	notify_job(cj);
+	if (job_state_is_terminal(job->state))
+		job_drop(cj);
+}
+
+static void move_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct job_move *m = CONTAINER_OF(op, struct job_move, op);
+	struct ctl_job *cj = m->cj;
+	cj->busy = false;
+	if (r >= 0) {
+		move_apply(cj, m);
+		return;
+	}
+	log_warn("job.move_failed job=%s to=%s error=\"%s\"", cj->job->id, job_state_word(m->after.state),
+		 err->msg);
+	waiters_answer(&cj->waiters, NULL, err);
+	cj->not_before_ms = ctl_now(cj->ctl) + ctl_backoff(cj->ctl, 1);
+	timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
+	job_place(cj);
+	ctl_want_schedule(cj->ctl);
+}
+
+static void move_release(struct ctl_op *op)
+{
+	free(CONTAINER_OF(op, struct job_move, op));
+}
+
+/* What entering a state does to the record. */
+static void state_enter(struct job *job, enum job_state to, int64_t now_ms)
+{
+	assert(job_state_may_move(job->state, to));
+	job->state = to;
+	job->deadline_ms = 0;
+	if (to == JOB_QUEUED) {
+		job->queued_ms = now_ms;
+	} else if (to == JOB_STARTING) {
+		job->attempt++;
+		job->started_ms = now_ms;
+		job->running_ms = 0;
+		job->exit_code = -1;
+		job->exit_signal = 0;
+		job->fail = FAIL_NONE;
+		job->deadline_ms = now_ms + CTL_STARTING_MS;
+	} else if (to == JOB_RUNNING) {
+		job->running_ms = now_ms;
+		if (job->spec.max_duration_ms)
+			job->deadline_ms = now_ms + job->spec.max_duration_ms + CTL_OVERTIME_MS;
+	} else {
+		job->ended_ms = now_ms;
+	}
+}
+
+/* A move begins as a copy of the row; the caller changes the copy, then commits it. */
+static struct job_move *move_begin(struct ctl_job *cj, enum job_state to, const char *reason)
+{
+	struct job_move *m = MEM_NEW(struct job_move);
+	m->op = (struct ctl_op){.run = move_run, .finish = move_finish, .release = move_release};
+	m->cj = cj;
+	m->after = *cj->job;
+	m->version_before = cj->job->version;
+	m->after.version++;
+	if (to != cj->job->state)
+		state_enter(&m->after, to, ctl_wall(cj->ctl));
+	snprintf(m->after.reason, sizeof(m->after.reason), "%s", reason);
+	m->after.message[0] = 0;
+	return m;
+}
+
+static void move_commit(struct job_move *m, const char *actor)
+{
+	struct ctl_job *cj = m->cj;
+	const char *word =
+	    m->after.state == cj->job->state ? m->after.reason : job_state_word(m->after.state);
+	bool is_retry = m->after.state == JOB_QUEUED && cj->job->state != JOB_SUBMITTED;
+	job_event_make(&m->event, cj->job->id, ctl_wall(cj->ctl), is_retry ? "retry" : word, actor, "%s",
+		       m->after.message[0] ? m->after.message : m->after.reason);
+	cj->busy = true;
+	timer_clear(cj->ctl, &cj->again);
+	if (cj->job->state == JOB_SUBMITTED || cj->job->state == JOB_QUEUED)
+		list_remove(&cj->place);
+	if (m->after.state == JOB_STARTING)
+		list_append(&cj->ctl->placed, &cj->place); /* counted from the decision on */
+	ctl_op_submit(cj->ctl, &m->op);
+}
+
+static void move_simple(struct ctl_job *cj, enum job_state to, const char *reason, const char *message,
+			const char *actor)
+{
+	struct job_move *m = move_begin(cj, to, reason);
+	snprintf(m->after.message, sizeof(m->after.message), "%s", message);
+	move_commit(m, actor);
+}
+
+void job_start(struct ctl_job *cj)
+{
+	struct job_move *m = move_begin(cj, JOB_STARTING, "starting");
+	snprintf(m->after.message, sizeof(m->after.message), "attempt %lld is being started",
+		 (long long)m->after.attempt);
+	cj->launched = false;
+	cj->refusals = 0;
+	move_commit(m, "controller");
+}
+
+/* ---- ends of attempts ---- */
+
+static void end_record(struct job *after, const struct task_status *end)
+{
+	after->exit_code = end->exit_code;
+	after->exit_signal = end->exit_signal;
+	after->fail = end->fail;
+}
+
+static void end_with_retry(struct ctl_job *cj, const struct task_status *end)
+{
+	struct job_move *m = move_begin(cj, JOB_QUEUED, "retry");
+	char wait[32];
+	int64_t backoff = ctl_backoff(cj->ctl, cj->job->attempt);
+	unit_format_duration(backoff, wait);
+	cj->not_before_ms = ctl_now(cj->ctl) + backoff;
+	snprintf(m->after.message, sizeof(m->after.message),
+		 "attempt %lld of %lld ended (%s): %.300s; the next one starts in %s",
+		 (long long)cj->job->attempt, (long long)cj->job->spec.max_retries + 1, fail_word(end->fail),
+		 end->message, wait);
+	move_commit(m, "controller");
+}
+
+static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
+{
+	bool was_cancelled =
+	    end->fail == FAIL_CANCELLED || (cj->job->cancel_requested && end->fail != FAIL_NONE);
+	if (!was_cancelled && fail_is_retried(end->fail) && cj->job->attempt <= cj->job->spec.max_retries) {
+		end_with_retry(cj, end);
+		return;
+	}
+	enum job_state to = end->fail == FAIL_NONE ? JOB_COMPLETED
+			    : was_cancelled	   ? JOB_CANCELLED
+						   : JOB_FAILED;
+	const char *reason = to == JOB_COMPLETED   ? "completed"
+			     : to == JOB_CANCELLED ? "cancelled"
+						   : fail_word(end->fail);
+	struct job_move *m = move_begin(cj, to, reason);
+	end_record(&m->after, end);
+	if (to == JOB_CANCELLED)
+		m->after.fail = FAIL_CANCELLED;
+	snprintf(m->after.message, sizeof(m->after.message), "%s", to == JOB_CANCELLED ? "" : end->message);
+	move_commit(m, "controller");
+}
+
+static void end_without_task(struct ctl_job *cj, enum fail_class fail, const char *message)
+{
+	struct task_status end = {.exit_code = -1, .fail = fail};
+	snprintf(end.message, sizeof(end.message), "%s", message);
+	job_end_attempt(cj, &end);
+}
+
+/* ---- what comes next ---- */
+
+static void advance_cancel(struct ctl_job *cj)
+{
+	struct ctl_waiter *first = LIST_ENTRY(cj->waiters.next, struct ctl_waiter, node);
+	bool has_task = cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING;
+	struct job_move *m =
+	    move_begin(cj, has_task ? cj->job->state : JOB_CANCELLED, has_task ? "cancelling" : "cancelled");
+	m->after.cancel_requested = true;
+	if (!has_task)
+		m->after.fail = FAIL_CANCELLED;
+	snprintf(m->after.message, sizeof(m->after.message), "cancelled by %s", first->user);
+	move_commit(m, first->user);
+}
+
+/* The task does not exist: never made, refused, or gone. */
+static void advance_no_task(struct ctl_job *cj)
+{
+	struct ctl *c = cj->ctl;
+	struct err err = ERR_INIT;
+	if (!c->attached)
+		return;
+	if (cj->job->state == JOB_RUNNING || cj->launched) {
+		end_without_task(cj, FAIL_LOST, "the task is gone and left no record of its end");
+		return;
+	}
+	if (cj->job->cancel_requested) {
+		end_without_task(cj, FAIL_CANCELLED, "");
+		return;
+	}
+	int64_t now = ctl_now(c);
+	if (now < cj->not_before_ms) {
+		timer_set_earlier(c, &cj->again, cj->not_before_ms);
+		return;
+	}
+	if (launch_job(c, cj->job, &err) >= 0) {
+		char name[TASK_NAME_MAX + 1];
+		ctl_job_task_name(cj->job, 0, name);
+		cj->launched = true;
+		task_know(c, name, cj->job->id, TASK_JOB, cj->job->attempt);
+		return;
+	}
+	log_warn("job.launch_refused job=%s attempt=%lld error=\"%s\"", cj->job->id,
+		 (long long)cj->job->attempt, err.msg);
+	bool may_pass = err.code == ERR_DISK_FULL || err.code == ERR_UNAVAILABLE || err.code == ERR_LIMIT;
+	if (may_pass && now < cj->deadline_at_ms) {
+		cj->not_before_ms = now + ctl_backoff(c, ++cj->refusals);
+		snprintf(cj->job->message, sizeof(cj->job->message), "%s", err.msg);
+		timer_set_earlier(c, &cj->again, cj->not_before_ms);
+		notify_job_soon(cj);
+		return;
+	}
+	bool is_users = err.code == ERR_UNSUPPORTED || err.code == ERR_NOT_FOUND || err.code == ERR_INVALID;
+	end_without_task(cj, is_users ? FAIL_ENVIRONMENT : FAIL_PLATFORM, err.msg);
+}
+
+static void advance_with_task(struct ctl_job *cj, struct ctl_task *t)
+{
+	struct ctl *c = cj->ctl;
+	const struct task_status *s = &t->status;
+	if (s->phase == TASK_EXITED) {
+		job_end_attempt(cj, s);
+		return;
+	}
+	if (s->phase == TASK_LOST) {
+		end_without_task(cj, FAIL_LOST,
+				 s->message[0] ? s->message
+					       : "the task vanished: the machine or its supervisor died");
+		return;
+	}
+	if (s->phase != TASK_PREPARING && cj->job->state == JOB_STARTING) {
+		move_simple(cj, JOB_RUNNING, "running", "", "controller");
+		return;
+	}
+	if (cj->job->cancel_requested)
+		task_stop(t, FAIL_CANCELLED);
+	else if (cj->deadline_at_ms && ctl_now(c) >= cj->deadline_at_ms)
+		task_stop(t, FAIL_TIMEOUT);
+	if (cj->deadline_at_ms && ctl_now(c) < cj->deadline_at_ms)
+		timer_set_earlier(c, &cj->again, cj->deadline_at_ms);
+}
+
+void job_advance(struct ctl_job *cj)
+{
+	if (cj->busy)
+		return;
+	struct job *job = cj->job;
+	if (!list_empty(&cj->waiters)) {
+		if (!job->cancel_requested) {
+			advance_cancel(cj);
+			return;
+		}
+		answer_waiters(cj);
+	}
+	if (job->state == JOB_SUBMITTED) {
+		if (ctl_now(cj->ctl) >= cj->not_before_ms)
+			move_simple(cj, JOB_QUEUED, "queued", "waits for its turn", "controller");
+		else
+			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
+	} else if (job->state == JOB_QUEUED) {
+		if (cj->tasks || list_empty(&cj->place))
+			job_place(cj); /* what is left of the last attempt goes first */
+	} else {
+		char name[TASK_NAME_MAX + 1];
+		ctl_job_task_name(job, 0, name);
+		struct ctl_task *t = task_find(cj->ctl, name);
+		if (t)
+			advance_with_task(cj, t);
+		else
+			advance_no_task(cj);
+	}
+}

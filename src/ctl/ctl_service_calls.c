@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls about model services: create, delete, get. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/mem.h"
+#include "ctl/ctl_call.h"
+
+static const struct service *service_freshest(struct ctl *c, const struct service *row)
+{
+	const struct ctl_service *cs = map_get(c->services, row->id);
+	return cs ? cs->service : row;
+}
+
+/* ---- create ---- */
+
+static int replay(struct store_tx *tx, struct ctl_call *call, const char *id, struct err *err)
+{
+	struct service *first = NULL;
+	call->replayed = true;
+	if (store_service_get(tx, call->who.org, id, &first, err) < 0)
+		return err->code != ERR_NOT_FOUND ? -err->code
+						  : err_set(err, ERR_CONFLICT,
+							    "the model that was made with the idempotency "
+							    "key '%s' was deleted; choose a new key",
+							    call->key);
+	service_free(call->service);
+	call->service = first;
+	return 0;
+}
+
+static int create_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	struct service *s = call->service;
+	char id[16];
+	int r = 0;
+	if (call->has_key)
+		r = store_idempotency_find(tx, s->org, call->key, call->body_sha256, s->created_ms, id, err);
+	if (r != 0)
+		return r < 0 ? r : replay(tx, call, id, err);
+	r = store_service_insert(tx, s, err);
+	if (r >= 0)
+		r = store_event_insert(tx, s->org, &call->event, err);
+	if (r >= 0 && call->has_key)
+		r = store_idempotency_insert(tx, s->org, call->key, call->body_sha256, s->id, s->created_ms,
+					     err);
+	return r;
+}
+
+static void create_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	struct ctl *c = op->ctl;
+	if (r < 0) {
+		call_answer(call, NULL, err);
+	} else if (call->replayed) {
+		const struct service *s = service_freshest(c, call->service);
+		call_answer(call, &(struct ctl_result){.service = s, .replayed = true}, NULL);
+	} else {
+		struct ctl_service *cs = service_adopt(c, STEAL(call->service));
+		notify_service(cs);
+		call_answer(call, &(struct ctl_result){.service = cs->service}, NULL);
+	}
+}
+
+static int64_t services_of(struct ctl *c, const char *org)
+{
+	struct ctl_status status;
+	int64_t count = 0;
+	ctl_status(c, org, &status);
+	for (size_t i = 0; i < ARRAY_LEN(status.services_by_state); i++)
+		count += status.services_by_state[i];
+	return count;
+}
+
+static int create_check(struct ctl *c, const struct principal *who, struct service_spec *spec,
+			struct err *err)
+{
+	struct resources capacity;
+	int r = auth_may_change(who, err);
+	if (r >= 0 && (!spec->name || !spec->uri))
+		r = err_set(err, ERR_INVALID, "a model needs a name and a uri (or a job)");
+	if (r >= 0 && services_of(c, who->org) >= CTL_SERVICES_MAX)
+		r = err_set(err, ERR_QUOTA, "organisation '%s' has %d models; delete some", who->org,
+			    CTL_SERVICES_MAX);
+	if (r >= 0)
+		r = check_bucket("uri", spec->uri, who->org, err);
+	if (r < 0)
+		return r;
+	if (!spec->framework || !spec->framework[0]) {
+		free(spec->framework);
+		spec->framework = mem_strdup(str_ends(spec->uri, ".onnx") ? "onnx" : "tensorflow");
+	}
+	r = resolve_framework(c, &spec->framework, &spec->framework_version, err);
+	if (r < 0)
+		return r;
+	c->config.backend->ops->capacity(c->config.backend, &capacity);
+	return sched_check(&spec->limits, &capacity, err);
+}
+
+static char *copy(const char *s)
+{
+	return mem_strdup(s);
+}
+
+static void spec_copy(const struct service_spec *from, struct service_spec *to)
+{
+	service_spec_done(to);
+	*to = *from;
+	to->name = copy(from->name);
+	to->uri = copy(from->uri);
+	to->job = copy(from->job);
+	to->framework = copy(from->framework);
+	to->framework_version = copy(from->framework_version);
+}
+
+static void service_fill(struct ctl *c, const struct principal *who, struct service *s)
+{
+	s->id[0] = 'm';
+	rng_id(c->config.rng, s->id + 1, 9);
+	memcpy(s->org, who->org, sizeof(s->org));
+	memcpy(s->user, who->user, sizeof(s->user));
+	s->state = SERVICE_STARTING;
+	s->attempt = 1;
+	snprintf(s->reason, sizeof(s->reason), "submitted");
+	s->created_ms = ctl_wall(c);
+	s->deadline_ms = s->created_ms + CTL_STARTING_MS;
+	s->progress = PROGRESS_NONE;
+}
+
+void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
+			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
+{
+	struct ctl_call *call = call_new(who, NULL, idem, done, arg);
+	char subject[sizeof(call->event.subject)];
+	call->op.run = create_run;
+	call->op.finish = create_finish;
+	call->service = service_new();
+	spec_copy(spec, &call->service->spec);
+	if (create_check(c, who, &call->service->spec, &call->refusal) >= 0) {
+		service_fill(c, who, call->service);
+		snprintf(subject, sizeof(subject), "model/%s", call->service->spec.name);
+		job_event_make(&call->event, subject, call->service->created_ms, "submitted", who->user,
+			       "created by %s", who->user);
+	}
+	call_submit(c, call);
+}
+
+/* ---- delete, get ---- */
+
+static int find_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	return store_service_get(tx, call->who.org, call->id, &call->service, err);
+}
+
+static void delete_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	struct ctl_service *cs = r < 0 ? NULL : map_get(op->ctl->services, call->service->id);
+	if (cs) {
+		waiter_add(&cs->waiters, call->who.user, STEAL(call->done), call->arg);
+		service_dirty(cs);
+		return;
+	}
+	struct err gone = ERR_INIT;
+	err_set(&gone, ERR_NOT_FOUND, "there is no model '%s'; run 'cloudml models list'", call->id);
+	call_answer(call, NULL, r < 0 ? err : &gone);
+}
+
+void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
+			void *arg)
+{
+	struct ctl_call *call = call_new(who, name, NULL, done, arg);
+	call->op.run = find_run;
+	call->op.finish = delete_finish;
+	auth_may_change(who, &call->refusal);
+	call_submit(c, call);
+}
+
+static void get_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	if (r < 0)
+		call_answer(call, NULL, err);
+	else
+		call_answer(call, &(struct ctl_result){.service = service_freshest(op->ctl, call->service)},
+			    NULL);
+}
+
+void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
+		     void *arg)
+{
+	struct ctl_call *call = call_new(who, name, NULL, done, arg);
+	call->op.run = find_run;
+	call->op.finish = get_finish;
+	call_submit(c, call);
+}
