@@ -81,8 +81,10 @@ struct container_spec {
 int container_prepare(const struct container_spec *spec, struct err *err);
 
 /* Starts the prepared container as a child of the caller; its standard output and error, and the runtime's,
- * are output_fd (borrowed). The caller waits for *ret_pid, then calls container_result. The record is there,
- * empty, when this returns. ERR_EXISTS when a container of that name exists. */
+ * are output_fd (borrowed): a pipe or a file opened for append. The runtimes give it to the container's user,
+ * so a device or a socket is refused (ERR_INVALID). The caller waits for *ret_pid, then calls
+ * container_result. The record is there, empty, when this returns. ERR_EXISTS when a container of that name
+ * exists. */
 int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret_pid, struct err *err);
 
 /* To init, which forwards TERM, INT, HUP and USR1 to the process group of the running stage. After TERM it
@@ -148,9 +150,5 @@ int container_list(char ***ret, struct err *err);
 /* Host path of a program of ours (cloudml-init, …): $CLOUDML_LIBEXEC/NAME, beside the running program, or
  * ../libexec/cloudml/NAME from there. Returns owned. ERR_NOT_FOUND lists where it looked. */
 int container_find_program(const char *name, char **ret, struct err *err);
-
-/* What works on this machine, for `cloudml doctor`: array of {"check", "ok", "detail", "hint"}. Returns
- * owned. */
-int local_doctor(const char *data_folder, json_t **ret, struct err *err);
 
 #endif

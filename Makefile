@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Front door to building and checking; meson does the work. 'make help' lists what there is.
+BUILD ?= build
+ASAN ?= build-asan
+FUZZ ?= build-fuzz
+SECONDS ?= 30
+PREFIX ?= /usr/local
+MESON_FLAGS ?=
+CLANG ?= clang-14
+
+.DEFAULT_GOAL := build
+.PHONY: help setup build asan check lint format fuzz bench demo demo-clean install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## install what building and checking need (Debian packages, uv)
+	tools/setup
+
+build: $(BUILD)/build.ninja ## compile into build/
+	ninja -C $(BUILD)
+
+asan: $(ASAN)/build.ninja ## compile with address and undefined-behaviour sanitizers into build-asan/
+	ninja -C $(ASAN)
+
+check: lint build asan ## lint and run all tests; the last line is the sum
+	@tools/run-tests $(ASAN):unit,sim,fuzz,scn $(BUILD):e2e
+
+lint: ## check includes, headers, format and words
+	tools/check-includes
+	tools/check-headers
+	tools/check-words
+	tools/format-check
+
+format: ## rewrite C files in the house format
+	tools/format-check --fix
+
+fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 each
+	ninja -C $(FUZZ) $$(cd $(FUZZ) && ninja -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9_]*\): .*LINKER.*|\1|p')
+	tools/fuzz $(FUZZ) $(SECONDS)
+
+bench: build ## measure; see bench/
+	@if [ -x bench/run ]; then bench/run; else echo 'no bench/run yet'; fi
+
+demo: build ## start a platform on this machine with examples in it
+	./examples/demo.sh up
+
+demo-clean: ## stop the demo and remove its data
+	./examples/demo.sh clean
+
+install: build ## install into PREFIX=/usr/local (DESTDIR is honoured)
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
+	meson install -C $(BUILD)
+
+clean: ## remove the build folders
+	rm -rf $(BUILD) $(ASAN) $(FUZZ)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) $(MESON_FLAGS)
+
+$(ASAN)/build.ninja:
+	meson setup $(ASAN) -Db_sanitize=address,undefined -Db_lundef=false $(MESON_FLAGS)
+
+$(FUZZ)/build.ninja:
+	CC=$(CLANG) meson setup $(FUZZ) -Dfuzz=true -Dwerror=false -Db_lundef=false $(MESON_FLAGS)
