@@ -47,7 +47,7 @@ struct env_build {
 	struct container_result result;
 	int log_fd;
 	int64_t log_bytes, started_ms, bytes; /* started: monotonic */
-	struct err err; /* of work on the pool */
+	struct err err;			      /* of work on the pool */
 };
 
 static int64_t now_ms(void)
@@ -75,9 +75,9 @@ static void format_text(struct env_build *b, struct progress *p)
 		snprintf(p->text, sizeof(p->text), "%.*s: choosing packages", title, b->config.title);
 		break;
 	case UV_DOWNLOADING:
-		snprintf(p->text, sizeof(p->text), "%.*s: downloading %lld packages, %s%s%s", title, b->config.title,
-			 (long long)uv->resolved, have, b->config.disk_bytes ? " of about " : "",
-			 b->config.disk_bytes ? all : "");
+		snprintf(p->text, sizeof(p->text), "%.*s: downloading %lld packages, %s%s%s", title,
+			 b->config.title, (long long)uv->resolved, have,
+			 b->config.disk_bytes ? " of about " : "", b->config.disk_bytes ? all : "");
 		break;
 	case UV_INSTALLING:
 		snprintf(p->text, sizeof(p->text), "%.*s: installing %lld packages", title, b->config.title,
@@ -134,10 +134,12 @@ static void announce(struct env_build *b, bool builder)
 	unit_format_bytes(b->config.download_bytes, download);
 	unit_format_bytes(b->config.disk_bytes, disk);
 	if (!builder)
-		snprintf(line, sizeof(line), "waiting for %s, which another task is preparing", b->config.title);
+		snprintf(line, sizeof(line), "waiting for %s, which another task is preparing",
+			 b->config.title);
 	else if (b->config.download_bytes > 0)
-		snprintf(line, sizeof(line), "preparing %s: downloads about %s, %s on disk, once%s", b->config.title,
-			 download, disk, b->requirements[0] ? ", and the job's own requirements" : "");
+		snprintf(line, sizeof(line), "preparing %s: downloads about %s, %s on disk, once%s",
+			 b->config.title, download, disk,
+			 b->requirements[0] ? ", and the job's own requirements" : "");
 	else
 		snprintf(line, sizeof(line), "preparing %s%s, once", b->config.title,
 			 b->requirements[0] ? " with the job's own requirements" : "");
@@ -186,11 +188,11 @@ static int64_t package_count(const struct env_build *b)
 
 static json_t *make_record(struct env_build *b)
 {
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "framework", b->config.want.framework, "version",
-			 b->config.want.version, "packages", json_from_strings(b->config.want.packages),
-			 "requirements", json_from_strings(b->requirements), "disk_bytes", (json_int_t)b->bytes,
-			 "build_ms", (json_int_t)(now_ms() - b->started_ms), "created_ms",
-			 (json_int_t)clock_wall_ms(&clock_real));
+	return json_pack(
+	    "{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "framework", b->config.want.framework, "version",
+	    b->config.want.version, "packages", json_from_strings(b->config.want.packages), "requirements",
+	    json_from_strings(b->requirements), "disk_bytes", (json_int_t)b->bytes, "build_ms",
+	    (json_int_t)(now_ms() - b->started_ms), "created_ms", (json_int_t)clock_wall_ms(&clock_real));
 }
 
 static void explain(struct env_build *b)
@@ -201,10 +203,12 @@ static void explain(struct env_build *b)
 	if (b->cancelled)
 		err_set(&b->err, ERR_CANCELLED, "stopped while the environment was being prepared");
 	else if (!b->result.ran)
-		err_set(&b->err, ERR_UNAVAILABLE, "cannot start the environment's builder: %.300s", b->result.message);
+		err_set(&b->err, ERR_UNAVAILABLE, "cannot start the environment's builder: %.300s",
+			b->result.message);
 	else if (b->result.out_of_memory)
-		err_set(&b->err, ERR_BACKEND, "building the environment needed more than 4 GiB of memory; choose "
-					      "versions of the requirements that have wheels");
+		err_set(&b->err, ERR_BACKEND,
+			"building the environment needed more than 4 GiB of memory; choose "
+			"versions of the requirements that have wheels");
 	else
 		err_set(&b->err, ERR_BACKEND, "cannot prepare %.80s: %s; %s", b->config.title,
 			*reason ? reason : b->result.message, uv_progress_hint(&b->uv_progress));
@@ -249,10 +253,12 @@ static void on_ended(void *arg, const struct container_result *result)
 
 static void plan_stages(struct env_build *b)
 {
-	static char *venv_argv[] = {"/.cloudml/uv", "venv", "--quiet", "--allow-existing", "--no-project", "--python",
-				    "/usr/bin/python3", "/env", NULL};
-	static char *const install[] = {"/.cloudml/uv", "pip", "install", "--python", "/env/bin/python",
-					"--compile-bytecode", "--link-mode", "hardlink", "--"};
+	static char *venv_argv[] = {"/.cloudml/uv",	"venv",		"--quiet",
+				    "--allow-existing", "--no-project", "--python",
+				    "/usr/bin/python3", "/env",		NULL};
+	static char *const install[] = {
+	    "/.cloudml/uv",	  "pip",	 "install",  "--python", "/env/bin/python",
+	    "--compile-bytecode", "--link-mode", "hardlink", "--"};
 	b->stages[0] = (struct container_stage){.name = "venv", .argv = venv_argv, .cwd = "/env"};
 	b->spec.stage_count = 1;
 	if (!package_count(b))
@@ -271,9 +277,15 @@ static void plan_stages(struct env_build *b)
 static void plan_variables(struct env_build *b)
 {
 	env_vars_pass_network(&b->vars);
-	static char *const fixed[] = {"PATH=/usr/bin:/bin", "HOME=/env/.tmp", "TMPDIR=/env/.tmp", "LANG=C.UTF-8",
-				      "NO_COLOR=1", "UV_CACHE_DIR=/env/.cache", "UV_PYTHON_DOWNLOADS=never",
-				      "UV_NO_CONFIG=1", NULL};
+	static char *const fixed[] = {"PATH=/usr/bin:/bin",
+				      "HOME=/env/.tmp",
+				      "TMPDIR=/env/.tmp",
+				      "LANG=C.UTF-8",
+				      "NO_COLOR=1",
+				      "UV_CACHE_DIR=/env/.cache",
+				      "UV_PYTHON_DOWNLOADS=never",
+				      "UV_NO_CONFIG=1",
+				      NULL};
 	env_vars_set_all(&b->vars, fixed);
 	if (!getenv("UV_HTTP_TIMEOUT"))
 		env_vars_set(&b->vars, "UV_HTTP_TIMEOUT=120");

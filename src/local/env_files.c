@@ -106,7 +106,9 @@ static int make_owned(const char *path, uid_t uid, struct err *err)
 {
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return err_sys(err, errno, "cannot make folder '%s'", path);
-	return lchown(path, uid, uid) < 0 ? err_sys(err, errno, "cannot give folder '%s' to user %u", path, uid) : 0;
+	return lchown(path, uid, uid) < 0
+		   ? err_sys(err, errno, "cannot give folder '%s' to user %u", path, uid)
+		   : 0;
 }
 
 int env_files_begin(struct env_files *f, int64_t uid_base, struct err *err)
@@ -179,7 +181,8 @@ static _Thread_local int64_t walk_bytes;
 static int add_size(const char *path, const struct stat *st, int type, struct FTW *where)
 {
 	if (type == FTW_F || type == FTW_D)
-		walk_bytes += st->st_blocks * 512 / (st->st_nlink > 1 && type == FTW_F ? (int64_t)st->st_nlink : 1);
+		walk_bytes +=
+		    st->st_blocks * 512 / (st->st_nlink > 1 && type == FTW_F ? (int64_t)st->st_nlink : 1);
 	return 0;
 }
 

@@ -11,11 +11,11 @@
 
 struct env_files {
 	char key[ENV_KEY_LEN + 1];
-	char *envs;	 /* DATA/envs */
-	char *path;	 /* DATA/envs/KEY */
-	char *build;	 /* DATA/envs/KEY.build */
-	char *container; /* its container's name */
-	char *cache;	 /* DATA/envs/cache/NAME */
+	char *envs;		    /* DATA/envs */
+	char *path;		    /* DATA/envs/KEY */
+	char *build;		    /* DATA/envs/KEY.build */
+	char *container;	    /* its container's name */
+	char *cache;		    /* DATA/envs/cache/NAME */
 	int lock_fd, cache_lock_fd; /* -1 = not held */
 };
 void env_files_init(struct env_files *f, const char *data_folder, const struct env_want *want);
@@ -24,11 +24,13 @@ void env_files_done(struct env_files *f); /* lets the locks go */
 bool env_files_ready(const struct env_files *f); /* finished; notes the use */
 /* Becomes the builder. ERR_CONFLICT: somebody else is. */
 int env_files_lock(struct env_files *f, struct err *err);
-/* As the builder: ends and removes what a dead one left, makes KEY.build/env for uid_base + 1000 with the cache in it. */
+/* As the builder: ends and removes what a dead one left, makes KEY.build/env for uid_base + 1000 with the
+ * cache in it. */
 int env_files_begin(struct env_files *f, int64_t uid_base, struct err *err);
-/* As the builder: the cache back to its place, then KEY.build/env becomes KEY and record KEY.json (takes record). */
+/* As the builder: the cache back to its place, then KEY.build/env becomes KEY and record KEY.json (takes
+ * record). */
 int env_files_commit(struct env_files *f, json_t *record, struct err *err);
-void env_files_abandon(struct env_files *f); /* the cache back to its place, the rest removed */
+void env_files_abandon(struct env_files *f);	   /* the cache back to its place, the rest removed */
 int64_t env_files_size(const struct env_files *f); /* bytes on the disk below KEY.build/env */
 
 int env_files_write_progress(const struct env_files *f, const struct progress *p, struct err *err);

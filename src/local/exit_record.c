@@ -69,18 +69,21 @@ static void describe_end(const struct exit_facts *f, struct task_exit *ret)
 		snprintf(how, sizeof(how), "was ended by signal %d (%s)", f->result->exit_signal,
 			 name ? name : "unknown");
 	} else if (f->result->exit_code == 127) {
-		snprintf(how, sizeof(how), "exited with status 127: a program was not found; check the command, or add "
-					   "the package that has it to the requirements");
+		snprintf(how, sizeof(how),
+			 "exited with status 127: a program was not found; check the command, or add "
+			 "the package that has it to the requirements");
 	} else if (f->result->exit_code == 126) {
-		snprintf(how, sizeof(how), "exited with status 126: a file is not executable; start it with its "
-					   "interpreter, as in 'python train.py'");
+		snprintf(how, sizeof(how),
+			 "exited with status 126: a file is not executable; start it with its "
+			 "interpreter, as in 'python train.py'");
 	} else {
 		snprintf(how, sizeof(how), "exited with status %d", f->result->exit_code);
 	}
 	if (*f->last_line) {
 		char clean[LAST_LINE_CHARS_MAX + 1];
 		size_t n = text_clean(f->last_line, strlen(f->last_line), clean, sizeof(clean));
-		snprintf(last, sizeof(last), "; the last line was '%s%s'", clean, n < strlen(f->last_line) ? "…" : "");
+		snprintf(last, sizeof(last), "; the last line was '%s%s'", clean,
+			 n < strlen(f->last_line) ? "…" : "");
 	}
 	snprintf(ret->message, sizeof(ret->message), "%s %s%s", who, how, last);
 }
@@ -93,17 +96,18 @@ static void describe_memory(const struct exit_facts *f, struct task_exit *ret)
 	const char *what = f->spec->kind == TASK_MODEL ? "model" : "job";
 	if (twice_mib && twice_mib % 1024 == 0)
 		snprintf(ret->message, sizeof(ret->message),
-			 "out of memory: the %s used its limit of %s; run it again with --memory %lldG", what, limit,
-			 (long long)(twice_mib / 1024));
+			 "out of memory: the %s used its limit of %s; run it again with --memory %lldG", what,
+			 limit, (long long)(twice_mib / 1024));
 	else if (twice_mib)
 		snprintf(ret->message, sizeof(ret->message),
-			 "out of memory: the %s used its limit of %s; run it again with --memory %lldM", what, limit,
-			 (long long)twice_mib);
+			 "out of memory: the %s used its limit of %s; run it again with --memory %lldM", what,
+			 limit, (long long)twice_mib);
 	else
 		snprintf(ret->message, sizeof(ret->message), "out of memory: this machine has no more");
 }
 
-static void describe_stop(enum fail_class why, const struct task_spec *spec, bool killed, struct task_exit *ret)
+static void describe_stop(enum fail_class why, const struct task_spec *spec, bool killed,
+			  struct task_exit *ret)
 {
 	char limit[32];
 	const char *hard = killed ? "; it did not end within the time of grace and was killed" : "";
@@ -113,19 +117,21 @@ static void describe_stop(enum fail_class why, const struct task_spec *spec, boo
 		snprintf(ret->message, sizeof(ret->message), "cancelled%s", hard);
 		break;
 	case FAIL_PREEMPTED:
-		snprintf(ret->message, sizeof(ret->message), "stopped to make room for something of higher priority%s",
-			 hard);
+		snprintf(ret->message, sizeof(ret->message),
+			 "stopped to make room for something of higher priority%s", hard);
 		break;
 	case FAIL_TIMEOUT:
 		unit_format_duration(spec ? spec->max_duration_ms : 0, limit);
 		snprintf(ret->message, sizeof(ret->message),
-			 "ran longer than its limit of %s; run it again with a longer maximum duration%s", limit, hard);
+			 "ran longer than its limit of %s; run it again with a longer maximum duration%s",
+			 limit, hard);
 		break;
 	case FAIL_LOST:
 		snprintf(ret->message, sizeof(ret->message), "this machine was shut down%s", hard);
 		break;
 	default:
-		snprintf(ret->message, sizeof(ret->message), "stopped by the platform (%s)%s", fail_word(why), hard);
+		snprintf(ret->message, sizeof(ret->message), "stopped by the platform (%s)%s", fail_word(why),
+			 hard);
 	}
 }
 
@@ -143,16 +149,19 @@ void exit_record_make(const struct exit_facts *f, struct task_exit *ret)
 	} else if (!r->ran) {
 		ret->fail = FAIL_PLATFORM;
 		ret->exit_code = -1;
-		snprintf(ret->message, sizeof(ret->message), "the container could not be started: %s", r->message);
+		snprintf(ret->message, sizeof(ret->message), "the container could not be started: %s",
+			 r->message);
 	} else if (r->out_of_memory) {
 		ret->fail = FAIL_OUT_OF_MEMORY;
 		describe_memory(f, ret);
 	} else if (f->serve_error) {
 		ret->fail = FAIL_ENVIRONMENT;
-		snprintf(ret->message, sizeof(ret->message), "the model cannot be served: %.440s", f->serve_error);
+		snprintf(ret->message, sizeof(ret->message), "the model cannot be served: %.440s",
+			 f->serve_error);
 	} else if (!r->ended) {
 		ret->fail = FAIL_LOST;
-		snprintf(ret->message, sizeof(ret->message), "the container was killed from outside: %s", r->message);
+		snprintf(ret->message, sizeof(ret->message), "the container was killed from outside: %s",
+			 r->message);
 	} else if (is_package_stage(r->stage)) {
 		ret->fail = FAIL_ENVIRONMENT;
 		if (!take_own_line(f, ret))

@@ -5,8 +5,8 @@
 
 /* sh: $1 is a wheel or the folder of an unpacked source; fills /work/.packages. */
 extern const char package_install_script[];
-/* python -c: argument 1 is the module; exits 1 with one line that begins "cloudml: " when it is not there. Does not
- * import the package. */
+/* python -c: argument 1 is the module; exits 1 with one line that begins "cloudml: " when it is not there.
+ * Does not import the package. */
 extern const char package_check_script[];
 
 #endif

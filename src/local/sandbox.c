@@ -29,7 +29,7 @@ struct sandbox {
 	struct loop_fd *pid_watch, *output_watch;
 	struct loop_timer *output_timer, *signal_timer, *kill_timer;
 	char chunk[CHUNK_BYTES];
-	size_t chunk_len; /* refused output, offered again */
+	size_t chunk_len;   /* refused output, offered again */
 	int64_t kill_at_ms; /* monotonic; 0 = no stop asked for */
 	bool dead;	    /* the container has ended and is cleaned up; output may be left in the pipe */
 	struct container_result result;
@@ -66,7 +66,8 @@ static void on_output(void *arg, int events)
 			continue;
 		if (n > 0) {
 			s->chunk_len = (size_t)n;
-			if (!s->dead) { /* one chunk a turn: timers and the wish to stop have their turn too */
+			if (!s->dead) { /* one chunk a turn: timers and the wish to stop have their turn too
+					 */
 				offer(s);
 				return;
 			}
@@ -165,7 +166,8 @@ static int start(struct sandbox *s, struct err *err)
 		return err_sys(err, errno, "cannot make a pipe");
 	s->output_fd = ends[0];
 	CLEANUP(fd) int write_end = ends[1];
-	fcntl(write_end, F_SETPIPE_SZ, 1 << 20); /* a burst of output does not stop the program; refusal is fine */
+	fcntl(write_end, F_SETPIPE_SZ,
+	      1 << 20); /* a burst of output does not stop the program; refusal is fine */
 	int r = fd_set_nonblock(s->output_fd, err);
 	if (r == 0)
 		r = container_cleanup(s->spec->name, s->spec->folder, err);

@@ -29,7 +29,8 @@ static void write_exit(void *arg)
 	task_log_sync(&s->log, &err);
 	if (folder_write_exit(s->folder_fd, &s->record, &err) < 0 && err.code != ERR_EXISTS) {
 		log_warn("shim.exit error=\"%s\"", err.msg);
-		loop_timer_set(s->exit_timer, EXIT_RETRY_MS, 0); /* without this record the work would count as lost */
+		loop_timer_set(s->exit_timer, EXIT_RETRY_MS,
+			       0); /* without this record the work would count as lost */
 		return;
 	}
 	loop_stop(s->loop);
@@ -108,9 +109,10 @@ static void note_stage(struct shim *s, const struct container_progress *p)
 			loop_timer_set(s->duration_timer, s->spec.max_duration_ms, 0);
 		return;
 	}
-	const char *word = is_main_stage(p->stage) ? NULL :
-			   strcmp(p->stage, STAGE_FINISH) == 0 || strcmp(p->stage, STAGE_PREPARE) == 0 ? p->stage :
-												   "package";
+	const char *word = is_main_stage(p->stage) ? NULL
+			   : strcmp(p->stage, STAGE_FINISH) == 0 || strcmp(p->stage, STAGE_PREPARE) == 0
+			       ? p->stage
+			       : "package";
 	if (word && strcmp(s->status.progress.phase, word) != 0)
 		shim_set_phase(s, s->status.phase, word);
 }
@@ -220,21 +222,21 @@ static void start_environment(struct shim *s)
 {
 	bool own = s->spec.requirements && s->spec.requirements[0];
 	const struct env_config config = {
-		.data_folder = s->data_folder,
-		.want = {.framework = s->spec.framework,
-			 .version = s->spec.framework_version,
-			 .packages = s->plan.packages,
-			 .requirements = s->spec.requirements,
-			 .org = s->spec.org,
-			 .python = s->python},
-		.title = s->plan.title && *s->plan.title ? s->plan.title : s->spec.framework,
-		.download_bytes = s->plan.download_bytes,
-		.disk_bytes = s->plan.disk_bytes,
-		.uid_base = own ? s->plan.uid_base : s->plan.env_uid_base,
-		.progress = on_env_progress,
-		.announce = on_env_announce,
-		.done = on_env_done,
-		.arg = s,
+	    .data_folder = s->data_folder,
+	    .want = {.framework = s->spec.framework,
+		     .version = s->spec.framework_version,
+		     .packages = s->plan.packages,
+		     .requirements = s->spec.requirements,
+		     .org = s->spec.org,
+		     .python = s->python},
+	    .title = s->plan.title && *s->plan.title ? s->plan.title : s->spec.framework,
+	    .download_bytes = s->plan.download_bytes,
+	    .disk_bytes = s->plan.disk_bytes,
+	    .uid_base = own ? s->plan.uid_base : s->plan.env_uid_base,
+	    .progress = on_env_progress,
+	    .announce = on_env_announce,
+	    .done = on_env_done,
+	    .arg = s,
 	};
 	shim_set_phase(s, TASK_PREPARING, "environment");
 	s->env = env_build_new(s->loop, &config);
@@ -251,7 +253,8 @@ static int take_folder(struct shim *s, const char *folder, struct err *err)
 	for (char *next; slash && (next = strstr(slash + 1, "/tasks/"));)
 		slash = next;
 	if (!slash)
-		return err_set(err, ERR_INVALID, "'%s' is not a task folder: it is not below a folder 'tasks'", folder);
+		return err_set(err, ERR_INVALID,
+			       "'%s' is not a task folder: it is not below a folder 'tasks'", folder);
 	s->data_folder = mem_strndup(s->folder, (size_t)(slash - s->folder));
 	s->folder_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->folder_fd < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shim's one object. Files: shim.c (life), shim_report.c (status, metrics, log), shim_model.c (port and pipe). */
+/* The shim's one object. Files: shim.c (life), shim_report.c (status, metrics, log), shim_model.c (port and
+ * pipe). */
 #ifndef LOCAL_SHIM_INT_H
 #define LOCAL_SHIM_INT_H
 
@@ -31,7 +32,7 @@ struct shim {
 	char *env_path;
 	struct task_container container;
 	struct sandbox *sandbox;
-	bool program_ran; /* the main stage was started */
+	bool program_ran;	    /* the main stage was started */
 	int64_t program_started_ms; /* Unix time */
 	struct loop_timer *duration_timer;
 
@@ -60,7 +61,8 @@ struct shim {
 int shim_report_open(struct shim *s, struct err *err);
 void shim_report_close(struct shim *s);
 void shim_set_phase(struct shim *s, enum task_phase phase, const char *word);
-void shim_set_progress(struct shim *s, const struct progress *p); /* written soon, at most five times a second */
+void shim_set_progress(struct shim *s,
+		       const struct progress *p); /* written soon, at most five times a second */
 bool shim_take_output(struct shim *s, const char *data, size_t len);
 void shim_sample_start(struct shim *s, void (*fn)(void *arg)); /* fn each time before a sample is taken */
 void shim_sample(struct shim *s);

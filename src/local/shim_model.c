@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model service's address: the shim listens in the host's network, the server inside has no network but that socket. */
+/* A model service's address: the shim listens in the host's network, the server inside has no network but
+ * that socket. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,8 @@ static int take_port(struct shim *s, struct err *err)
 		sys = listen_at(p->bind_address, s->port, &s->listen_fd);
 	}
 	if (sys == EADDRINUSE)
-		return err_set(err, ERR_LIMIT, "all ports from %lld to %lld are in use; stop a model or widen the range",
+		return err_set(err, ERR_LIMIT,
+			       "all ports from %lld to %lld are in use; stop a model or widen the range",
 			       (long long)p->port_first, (long long)p->port_last);
 	return sys ? err_sys(err, sys, "cannot listen on '%s'", p->bind_address) : 0;
 }

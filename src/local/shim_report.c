@@ -64,7 +64,8 @@ bool shim_take_output(struct shim *s, const char *data, size_t len)
 {
 	if (!task_log_write(&s->log, data, len)) {
 		struct progress p = s->status.progress;
-		snprintf(p.text, sizeof(p.text), "the disk is full: the program waits until its log can be written");
+		snprintf(p.text, sizeof(p.text),
+			 "the disk is full: the program waits until its log can be written");
 		shim_set_progress(s, &p);
 		return false;
 	}
@@ -99,7 +100,8 @@ void shim_sample(struct shim *s)
 	int64_t now = now_ms(), unix_ms = clock_wall_ms(&clock_real);
 	bool keep = s->sample_count < SAMPLES_DENSE || s->sample_count % 10 == 0;
 	if (s->sampled_ms && now > s->sampled_ms && keep) {
-		double percent = (double)(stats.cpu_usec - s->sampled_cpu_usec) / (double)(now - s->sampled_ms) / 10;
+		double percent =
+		    (double)(stats.cpu_usec - s->sampled_cpu_usec) / (double)(now - s->sampled_ms) / 10;
 		task_series_add(&s->series, "cpu_percent", unix_ms, -1, round(percent * 10) / 10);
 		task_series_add(&s->series, "memory_bytes", unix_ms, -1, (double)stats.memory_bytes);
 	}

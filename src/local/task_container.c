@@ -17,7 +17,8 @@
 #include "local/exit_record.h"
 #include "local/package_script.h"
 
-/* init waits this long after SIGTERM before it kills; the shim kills earlier, when the wish to stop says so. */
+/* init waits this long after SIGTERM before it kills; the shim kills earlier, when the wish to stop says so.
+ */
 #define INIT_GRACE_MS (3600 * 1000)
 
 /* Takes s; it lives as long as c. */
@@ -32,7 +33,7 @@ static void add_mount(struct task_container *c, const char *source, const char *
 	if (c->spec.mount_count == TASK_CONTAINER_MOUNTS_MAX)
 		abort();
 	c->mounts[c->spec.mount_count++] =
-		(struct container_mount){.source = source, .target = target, .writable = writable};
+	    (struct container_mount){.source = source, .target = target, .writable = writable};
 }
 
 /* NULL-terminated fixed arguments, then the lists that are not NULL. */
@@ -74,16 +75,17 @@ static int mount_self(struct task_container *c, struct err *err)
 {
 	char *self = realpath("/proc/self/exe", NULL);
 	if (!self)
-		return err_sys(err, errno, "our own program is gone from the disk; was it upgraded? run the job again");
+		return err_sys(err, errno,
+			       "our own program is gone from the disk; was it upgraded? run the job again");
 	add_mount(c, keep(c, self), "/.cloudml/cloudml", false);
 	return 0;
 }
 
 static void set_threads(struct task_container *c, const struct resources *limits)
 {
-	static const char *const names[] = {"OMP_NUM_THREADS",	     "OPENBLAS_NUM_THREADS",	   "MKL_NUM_THREADS",
-					    "NUMEXPR_NUM_THREADS",   "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-					    "RAYON_NUM_THREADS"};
+	static const char *const names[] = {
+	    "OMP_NUM_THREADS",	      "OPENBLAS_NUM_THREADS",	"MKL_NUM_THREADS",  "NUMEXPR_NUM_THREADS",
+	    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "RAYON_NUM_THREADS"};
 	long long threads = (limits->cpu_milli + 999) / 1000;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		env_vars_set(&c->vars, "%s=%lld", names[i], threads > 0 ? threads : 1);
@@ -147,7 +149,8 @@ static int plan_package(struct task_container *c, const struct task_container_co
 	const struct task_spec *spec = config->spec;
 	CLEANUP(free) char *name = package_name(config->folder);
 	if (!name)
-		return err_set(err, ERR_NOT_FOUND, "the package '%s' is gone from the task's folder", spec->package);
+		return err_set(err, ERR_NOT_FOUND, "the package '%s' is gone from the task's folder",
+			       spec->package);
 	add_mount(c, keep(c, mem_printf("%s/package", config->folder)), "/.cloudml/package", false);
 	bool python = spec->package_kind && strcmp(spec->package_kind, "python") == 0;
 	if (!python || !str_ends(name, ".whl")) {
@@ -164,8 +167,9 @@ static int plan_package(struct task_container *c, const struct task_container_co
 		if (r < 0)
 			return r;
 		add_mount(c, keep(c, uv), "/.cloudml/uv", false);
-		const char *source = str_ends(name, ".whl") ? keep(c, mem_printf("/.cloudml/package/%s", name)) :
-							      "/work/.source";
+		const char *source = str_ends(name, ".whl")
+					 ? keep(c, mem_printf("/.cloudml/package/%s", name))
+					 : "/work/.source";
 		const char *install[] = {"/bin/sh", "-c", package_install_script, "install", source, NULL};
 		add_stage(c, STAGE_INSTALL, false, install, NULL, NULL);
 	}
@@ -183,7 +187,8 @@ static int plan_job(struct task_container *c, const struct task_container_config
 	if (r == 0)
 		r = make_writable(c, config, mem_printf("%s/output", config->folder), "/output", err);
 	if (r == 0)
-		r = make_writable(c, config, mem_printf("%s/checkpoints/%s", config->data_folder, spec->owner),
+		r = make_writable(c, config,
+				  mem_printf("%s/checkpoints/%s", config->data_folder, spec->owner),
 				  "/checkpoints", err);
 	if (r == 0 && spec->package && *spec->package)
 		r = plan_package(c, config, err);
@@ -214,9 +219,18 @@ static int plan_model(struct task_container *c, const struct task_container_conf
 	r = make_writable(c, config, mem_printf("%s/work", config->folder), "/work", err);
 	if (r < 0)
 		return r;
-	const char *serve[] = {"/.cloudml/cloudml-serving", "--listen_fd", "3", "--ready_fd", "4", "--model_name",
-			       config->spec->model_name ? config->spec->model_name : "model", "--model_base_path", "/model",
-			       "--runtime_path", "/env", NULL};
+	const char *serve[] = {"/.cloudml/cloudml-serving",
+			       "--listen_fd",
+			       "3",
+			       "--ready_fd",
+			       "4",
+			       "--model_name",
+			       config->spec->model_name ? config->spec->model_name : "model",
+			       "--model_base_path",
+			       "/model",
+			       "--runtime_path",
+			       "/env",
+			       NULL};
 	add_stage(c, STAGE_SERVE, false, serve, NULL, NULL);
 	c->fds[0] = config->listen_fd;
 	c->fds[1] = config->ready_fd;

@@ -30,8 +30,10 @@ struct task_container_config {
 	const char *env_path;	 /* finished environment */
 	int listen_fd, ready_fd; /* TASK_MODEL */
 };
-/* Makes the folders that the program writes to. ERR_NOT_FOUND, ERR_UNSUPPORTED (a program of ours is missing), ERR_IO. */
-int task_container_make(struct task_container *c, const struct task_container_config *config, struct err *err);
+/* Makes the folders that the program writes to. ERR_NOT_FOUND, ERR_UNSUPPORTED (a program of ours is
+ * missing), ERR_IO. */
+int task_container_make(struct task_container *c, const struct task_container_config *config,
+			struct err *err);
 void task_container_done(struct task_container *c);
 
 #endif

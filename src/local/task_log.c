@@ -63,8 +63,9 @@ static void note_truncation(struct task_log *l)
 {
 	char limit[32];
 	unit_format_bytes(l->limit_bytes, limit);
-	CLEANUP(free) char *note = mem_printf("\ncloudml: the log has reached its limit of %s; what follows is not kept\n",
-					      limit);
+	CLEANUP(free)
+	char *note =
+	    mem_printf("\ncloudml: the log has reached its limit of %s; what follows is not kept\n", limit);
 	l->truncated = true;
 	struct err ignored = ERR_INIT;
 	fd_write_all(l->fd, note, strlen(note), &ignored);

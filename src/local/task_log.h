@@ -15,7 +15,7 @@ struct task_log {
 	int fd;
 	int64_t bytes, limit_bytes;
 	bool truncated, unsynced;
-	size_t partly; /* of the bytes offered last, how many are written */
+	size_t partly;			  /* of the bytes offered last, how many are written */
 	char line[TASK_LOG_LINE_MAX * 2]; /* being written */
 	size_t line_len;
 	char last_line[TASK_LOG_LINE_MAX]; /* last one with something in it, cleaned */
@@ -26,7 +26,7 @@ bool task_log_write(struct task_log *l, const char *data, size_t len);
 /* A line of ours; best effort. */
 void task_log_note(struct task_log *l, const char *text);
 int task_log_sync(struct task_log *l, struct err *err); /* nothing when nothing is new */
-void task_log_end_line(struct task_log *l); /* a last line without newline counts too */
+void task_log_end_line(struct task_log *l);		/* a last line without newline counts too */
 void task_log_close(struct task_log *l);
 
 #endif

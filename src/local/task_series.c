@@ -21,7 +21,8 @@
 int task_series_open(struct task_series *s, int folder_fd, struct err *err)
 {
 	struct stat st;
-	s->fd = openat(folder_fd, FOLDER_METRICS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	s->fd =
+	    openat(folder_fd, FOLDER_METRICS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd < 0 || fstat(s->fd, &st) < 0)
 		return err_sys(err, errno, "cannot open the task's metrics");
 	s->bytes = st.st_size;
@@ -56,7 +57,8 @@ struct series {
 	size_t stride, skipped;
 };
 
-/* Keeps the points evenly spread: at the limit every other one goes and from then on half as many are kept. */
+/* Keeps the points evenly spread: at the limit every other one goes and from then on half as many are kept.
+ */
 static void thin(struct series *s)
 {
 	size_t kept = 0, n = json_array_size(s->points);
@@ -85,8 +87,8 @@ static void take_point(struct map *all, json_t *result, const json_t *line)
 	if (++s->skipped < s->stride)
 		return;
 	s->skipped = 0;
-	json_array_append_new(s->points, json_pack("[O, O, O]", json_array_get(line, 1), json_array_get(line, 2),
-						   json_array_get(line, 3)));
+	json_array_append_new(s->points, json_pack("[O, O, O]", json_array_get(line, 1),
+						   json_array_get(line, 2), json_array_get(line, 3)));
 	if (json_array_size(s->points) >= TASK_SERIES_POINTS_MAX)
 		thin(s);
 }

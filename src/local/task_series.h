@@ -20,8 +20,8 @@ int task_series_open(struct task_series *s, int folder_fd, struct err *err);
 void task_series_add(struct task_series *s, const char *name, int64_t now_ms, int64_t step, double value);
 void task_series_close(struct task_series *s);
 
-/* {"loss": [[unix_ms, step, value], …], …}, whatever could be read; a torn last line is left out. An absent file is an
- * empty object. Blocks. Returns owned. */
+/* {"loss": [[unix_ms, step, value], …], …}, whatever could be read; a torn last line is left out. An absent
+ * file is an empty object. Blocks. Returns owned. */
 int task_series_read(int folder_fd, json_t **ret, struct err *err);
 
 #endif

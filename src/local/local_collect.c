@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After the end: the container's remains, output, log and metrics into the store, the marker, the report; and
+ * removal. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "local/env.h"
+#include "local/local_int.h"
+#include "local/store_copy.h"
+#include "local/task_log.h"
+#include "local/task_series.h"
+
+#define RETRY_FIRST_MS 1000
+#define RETRY_LAST_MS 60000
+#define FOLDER_OUTPUT "output"
+
+/* What a killed shim leaves behind runs on: its container, or that of the environment it was building. */
+static int end_orphans(struct local_task *t, struct err *err)
+{
+	char python[32], key[ENV_KEY_LEN + 1];
+	struct err ignored = ERR_INIT;
+	if (t->spec.framework && t->plan.bind_address && env_python(python, sizeof(python), &ignored) == 0) {
+		const struct env_want want = {.framework = t->spec.framework,
+					      .version = t->spec.framework_version,
+					      .packages = t->plan.packages,
+					      .requirements = t->spec.requirements,
+					      .org = t->spec.org,
+					      .python = python};
+		env_key(&want, key);
+		env_clean_orphan(t->local->config.data_folder, key);
+	}
+	return container_cleanup(t->name, t->folder, err);
+}
+
+static void note_skipped(struct local_task *t, int folder_fd, const struct store_put_stats *stats)
+{
+	struct task_log log = {.fd = -1};
+	struct err err = ERR_INIT;
+	char line[320];
+	if (t->noted_skipped || task_log_open(&log, folder_fd, TASK_LOG_BYTES_MAX, &err) < 0)
+		return;
+	t->noted_skipped = true;
+	snprintf(line, sizeof(line),
+		 "%lld entries of the output are not kept, '%s' first: only regular files are, at most "
+		 "%d, with names that can be keys",
+		 (long long)stats->skipped, stats->first_skipped, STORE_TREE_FILES_MAX);
+	task_log_note(&log, line);
+	task_log_close(&log);
+}
+
+static int put_output(struct local_task *t, const struct store_place *at, int folder_fd,
+		      const char *owner_prefix, struct err *err)
+{
+	struct store_put_stats stats;
+	if (!folder_has(folder_fd, FOLDER_OUTPUT))
+		return 0;
+	CLEANUP(fd) int output_fd = path_open(folder_fd, FOLDER_OUTPUT, O_RDONLY | O_DIRECTORY, 0, err);
+	if (output_fd < 0)
+		return output_fd;
+	CLEANUP(free) char *prefix = mem_printf("%s/output", owner_prefix);
+	int r = store_put_tree(at, prefix, output_fd, &stats, err);
+	if (r == 0 && stats.skipped)
+		note_skipped(t, folder_fd, &stats);
+	return r;
+}
+
+static int put_log(struct local_task *t, const struct store_place *at, int folder_fd,
+		   const char *owner_prefix, struct err *err)
+{
+	CLEANUP(free) char *key = mem_printf("%s/logs/%lld.log", owner_prefix, (long long)t->spec.attempt);
+	if (!folder_has(folder_fd, FOLDER_LOG))
+		return store_put_bytes(at, key, "text/plain; charset=utf-8", "", 0, err);
+	CLEANUP(fd) int fd = path_open(folder_fd, FOLDER_LOG, O_RDONLY | O_NOFOLLOW, 0, err);
+	return fd < 0 ? fd : store_put_fd(at, key, "text/plain; charset=utf-8", fd, err);
+}
+
+static int put_metrics(struct local_task *t, const struct store_place *at, int folder_fd,
+		       const char *owner_prefix, struct err *err)
+{
+	CLEANUP(json) json_t *series = NULL;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	int r = task_series_read(folder_fd, &series, err);
+	if (r < 0)
+		return r;
+	json_write(series, &text);
+	CLEANUP(free)
+	char *key = mem_printf("%s/metrics/%lld.json", owner_prefix, (long long)t->spec.attempt);
+	return store_put_bytes(at, key, "application/json", text.data, text.len, err);
+}
+
+static int collect(struct local_task *t, struct err *err)
+{
+	struct err gone = ERR_INIT;
+	int r = t->lost ? end_orphans(t, err) : 0;
+	CLEANUP(fd) int folder_fd = local_task_open(t, &gone);
+	if (r < 0 || folder_fd == -ERR_NOT_FOUND)
+		return r;
+	if (folder_fd < 0)
+		return err_set(err, gone.code, "%s", gone.msg);
+	if (folder_has(folder_fd, FOLDER_COLLECTED) || !t->spec.org[0])
+		return 0;
+	struct blob_store *store = t->local->config.blobs;
+	const struct store_place at = {store, t->spec.org, t->spec.org};
+	CLEANUP(free)
+	char *prefix = mem_printf("%s/%s", t->spec.kind == TASK_MODEL ? "models" : "jobs", t->spec.owner);
+	r = store->ops->bucket_create(store, t->spec.org, t->spec.org, err);
+	if (r == 0)
+		r = put_output(t, &at, folder_fd, prefix, err);
+	if (r == 0)
+		r = put_log(t, &at, folder_fd, prefix, err);
+	if (r == 0)
+		r = put_metrics(t, &at, folder_fd, prefix, err);
+	return r < 0 ? r : folder_write_mark(folder_fd, FOLDER_COLLECTED, err);
+}
+
+/* A job that has succeeded never goes on from its checkpoints. */
+static void drop_checkpoints(struct local_task *t)
+{
+	struct err err = ERR_INIT;
+	if (t->lost || t->spec.kind != TASK_JOB || t->record.fail != FAIL_NONE || !t->spec.owner[0])
+		return;
+	CLEANUP(free)
+	char *path = mem_printf("%s/checkpoints/%s", t->local->config.data_folder, t->spec.owner);
+	if (path_remove_tree(AT_FDCWD, path, &err) < 0)
+		log_warn("task.checkpoints task=%s error=\"%s\"", t->name, err.msg);
+}
+
+static void collect_work(void *arg)
+{
+	struct local_task *t = arg;
+	t->err = ERR_INIT;
+	if (collect(t, &t->err) == 0)
+		drop_checkpoints(t);
+}
+
+static void on_retry(void *arg)
+{
+	local_collect(arg);
+}
+
+static void collect_later(struct local_task *t)
+{
+	log_warn("task.collect task=%s error=\"%s\"", t->name, t->err.msg);
+	t->retry_ms = t->retry_ms ? t->retry_ms * 2 : RETRY_FIRST_MS;
+	if (t->retry_ms > RETRY_LAST_MS)
+		t->retry_ms = RETRY_LAST_MS;
+	t->status.progress = PROGRESS_NONE;
+	snprintf(t->status.progress.phase, sizeof(t->status.progress.phase), "saving");
+	snprintf(t->status.progress.text, sizeof(t->status.progress.text), "waits to save the output: %.120s",
+		 t->err.msg);
+	local_task_report(t);
+	loop_timer_free(t->retry_timer);
+	t->retry_timer = loop_timer_new(t->local->config.loop, on_retry, t);
+	loop_timer_set(t->retry_timer, t->retry_ms, 0);
+}
+
+static void collect_done(void *arg)
+{
+	struct local_task *t = arg;
+	if (!local_task_work_done(t))
+		return;
+	if (t->err.code) {
+		collect_later(t);
+		return;
+	}
+	t->step = STEP_ENDED;
+	t->status.progress = PROGRESS_NONE;
+	if (t->lost) {
+		t->status.phase = TASK_LOST;
+		t->status.port = 0;
+		t->status.fail = FAIL_LOST;
+		snprintf(t->status.message, sizeof(t->status.message),
+			 "the task vanished: its supervisor was killed or this machine was restarted");
+	} else {
+		task_status_exited(&t->status, &t->record);
+	}
+	local_task_report(t);
+}
+
+void local_collect(struct local_task *t)
+{
+	local_task_work(t, collect_work, collect_done);
+}
+
+/* ---- removal ---- */
+
+/* Out of the list of tasks at once: a folder that lost only some of its files would be taken for something
+ * else. */
+static void remove_work(void *arg)
+{
+	struct local_task *t = arg;
+	t->err = ERR_INIT;
+	if (container_cleanup(t->name, t->folder, &t->err) < 0)
+		return;
+	CLEANUP(free) char *aside = mem_printf("%s/.%s.removed", t->local->tasks_folder, t->name);
+	if (rename(t->folder, aside) < 0 && errno != ENOENT) {
+		err_sys(&t->err, errno, "cannot move '%s' aside", t->folder);
+		return;
+	}
+	path_remove_tree(AT_FDCWD, aside, &t->err);
+}
+
+static void on_remove_again(void *arg)
+{
+	local_remove(arg);
+}
+
+static void remove_done(void *arg)
+{
+	struct local_task *t = arg;
+	if (!local_task_work_done(t))
+		return;
+	if (t->err.code) {
+		log_warn("task.remove task=%s error=\"%s\"", t->name, t->err.msg);
+		loop_timer_free(t->retry_timer);
+		t->retry_timer = loop_timer_new(t->local->config.loop, on_remove_again, t);
+		loop_timer_set(t->retry_timer, RETRY_FIRST_MS, 0);
+		return;
+	}
+	struct local *l = t->local;
+	char name[TASK_NAME_MAX + 1];
+	memcpy(name, t->name, sizeof(name));
+	map_delete(l->tasks, name);
+	if (l->observer.task_removed)
+		l->observer.task_removed(l->observer.arg, name);
+}
+
+void local_remove(struct local_task *t)
+{
+	t->step = STEP_REMOVE;
+	local_task_work(t, remove_work, remove_done);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's half of the room. Files: local.c (vtable), local_attach.c (what is there after a restart),
+ * local_task.c (watching one task), local_launch.c and local_collect.c (work on the pool before and after the
+ * shim).
+ */
+#ifndef LOCAL_LOCAL_INT_H
+#define LOCAL_LOCAL_INT_H
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "local/container.h"
+#include "local/local.h"
+#include "local/task_folder.h"
+#include "local/uids.h"
+
+struct local {
+	struct backend base;
+	struct local_config config; /* with copies of the strings */
+	struct runtime runtime;
+	char *tasks_folder;
+	struct uids *uids;
+	struct map *tasks; /* name → struct local_task */
+	struct backend_observer observer;
+	bool attached, closed;
+	struct loop_timer *poll_timer;
+	size_t busy; /* works on the pool; close waits for them */
+};
+
+/* Where the server is with a task. Forward only, except that COLLECT repeats until it succeeds. */
+enum local_step {
+	STEP_LAUNCH,  /* the folder is being made */
+	STEP_SPAWN,   /* the shim was started and did not say so yet */
+	STEP_WATCH,   /* the shim lives */
+	STEP_COLLECT, /* ended or lost; output goes to the store */
+	STEP_ENDED,   /* reported */
+	STEP_REMOVE,
+};
+
+struct local_task {
+	struct local *local;
+	char name[TASK_NAME_MAX + 1];
+	char *folder;
+	enum local_step step;
+	struct task_spec spec;
+	struct task_plan plan;
+	struct task_status status; /* as last reported */
+	struct task_exit record;
+	bool lost, has_stop;
+	struct task_stop stop; /* asked for before the folder was there */
+	struct loop_child *child;
+	struct loop_dir *watch;
+	int pid_fd;
+	struct loop_fd *pid_watch;
+	struct loop_timer *retry_timer;
+	int64_t retry_ms;
+	bool noted_skipped;
+	struct err err; /* of the work on the pool */
+};
+
+/* local_task.c */
+struct local_task *local_task_new(struct local *l, const char *name);
+void local_task_free(void *task);
+int local_task_open(const struct local_task *t, struct err *err); /* the folder's fd (owned) or -code */
+void local_task_examine(struct local_task *t); /* looks at the folder and goes on from what is there */
+void local_task_spawn(struct local_task *t);   /* the folder is ready */
+void local_task_report(struct local_task *t);
+void local_task_work(struct local_task *t, void (*work)(void *), void (*done)(void *));
+bool local_task_work_done(struct local_task *t); /* first in each done: false = closing, t may be gone */
+
+/* local_launch.c */
+void local_launch(struct local_task *t); /* STEP_LAUNCH: writes the folder, then spawns */
+int local_plan(struct local *l, const struct task_spec *spec, struct task_plan *ret, struct err *err);
+
+/* local_collect.c */
+void local_collect(struct local_task *t); /* STEP_COLLECT, then reports */
+void local_remove(struct local_task *t);
+
+/* local_attach.c */
+void local_attach(struct local *l);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Into the store: outputs, logs, metrics. The tree was written by untrusted code. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/path.h"
+#include "local/store_copy.h"
+
+#define COPY_BYTES ((size_t)256 << 10)
+#define HOLES_BYTES_MAX                                                                                      \
+	((int64_t)1 << 30) /* a file of nothing but holes costs its writer nothing, and the store all */
+
+static int copy_in(const struct store_place *at, struct blob_put *put, int fd, struct err *err)
+{
+	CLEANUP(free) char *block = mem_alloc(COPY_BYTES);
+	for (;;) {
+		ssize_t n = read(fd, block, COPY_BYTES);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "cannot read");
+		if (n == 0)
+			return 0;
+		int r = at->store->ops->put_write(put, block, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int store_put_fd(const struct store_place *at, const char *key, const char *content_type, int fd,
+		 struct err *err)
+{
+	struct blob_put *put = NULL;
+	struct blob_info info;
+	int r =
+	    at->store->ops->put_begin(at->store, at->org, at->bucket, key, content_type, -1, NULL, &put, err);
+	if (r < 0)
+		return r;
+	r = copy_in(at, put, fd, err);
+	if (r < 0) {
+		at->store->ops->put_abort(put);
+		return r;
+	}
+	return at->store->ops->put_commit(put, &info, err);
+}
+
+int store_put_bytes(const struct store_place *at, const char *key, const char *content_type, const void *data,
+		    size_t len, struct err *err)
+{
+	struct blob_put *put = NULL;
+	struct blob_info info;
+	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, content_type, (int64_t)len,
+					  NULL, &put, err);
+	if (r < 0)
+		return r;
+	r = len ? at->store->ops->put_write(put, data, len, err) : 0;
+	if (r < 0) {
+		at->store->ops->put_abort(put);
+		return r;
+	}
+	return at->store->ops->put_commit(put, &info, err);
+}
+
+/* ---- trees ---- */
+
+struct walk {
+	const struct store_place *at;
+	struct store_put_stats *stats;
+};
+
+static void skip_entry(struct walk *w, const char *name)
+{
+	if (!w->stats->skipped++)
+		snprintf(w->stats->first_skipped, sizeof(w->stats->first_skipped), "%.120s", name);
+}
+
+static int put_folder(struct walk *w, const char *prefix, int folder_fd, int depth, struct err *err);
+
+static int put_entry(struct walk *w, const char *prefix, int folder_fd, const char *name, int depth,
+		     struct err *err)
+{
+	struct stat st;
+	struct err why = ERR_INIT;
+	CLEANUP(free) char *key = mem_printf("%s/%s", prefix, name);
+	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "cannot look at '%s'", key);
+	bool is_folder = S_ISDIR(st.st_mode);
+	if ((!is_folder && !S_ISREG(st.st_mode)) || uri_key_check(key, false, &why) < 0) {
+		skip_entry(w, name);
+		return 0;
+	}
+	CLEANUP(fd) int fd = path_open(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, err);
+	if (fd < 0)
+		return fd == -ERR_NOT_FOUND ? 0 : err_wrap(err, "saving '%s'", key);
+	if (is_folder)
+		return put_folder(w, key, fd, depth + 1, err);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > st.st_blocks * 512 + HOLES_BYTES_MAX) {
+		skip_entry(w, name);
+		return 0;
+	}
+	if (++w->stats->files > STORE_TREE_FILES_MAX) { /* what is over is named, not waited for */
+		w->stats->files--;
+		skip_entry(w, name);
+		return 0;
+	}
+	w->stats->bytes += st.st_size;
+	int r = store_put_fd(w->at, key, "", fd, err);
+	return r < 0 ? err_wrap(err, "saving '%s'", key) : 0;
+}
+
+static int put_folder(struct walk *w, const char *prefix, int folder_fd, int depth, struct err *err)
+{
+	if (depth > STORE_TREE_DEPTH_MAX) {
+		skip_entry(w, prefix);
+		return 0;
+	}
+	CLEANUP(fd) int own_fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own_fd < 0)
+		return err_sys(err, errno, "cannot open '%s'", prefix);
+	CLEANUP(dir) DIR *dir = fdopendir(own_fd);
+	if (!dir)
+		return err_sys(err, errno, "cannot read '%s'", prefix);
+	own_fd = -1; /* dir's */
+	int r = 0;
+	for (struct dirent *e; r == 0 && (e = readdir(dir));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = put_entry(w, prefix, folder_fd, e->d_name, depth, err);
+	return r;
+}
+
+int store_put_tree(const struct store_place *at, const char *prefix, int folder_fd,
+		   struct store_put_stats *ret, struct err *err)
+{
+	*ret = (struct store_put_stats){0};
+	struct walk w = {.at = at, .stats = ret};
+	return put_folder(&w, prefix, folder_fd, 0, err);
+}
