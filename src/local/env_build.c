@@ -75,7 +75,7 @@ static void format_text(struct env_build *b, struct progress *p)
 		snprintf(p->text, sizeof(p->text), "%.*s: choosing packages", title, b->config.title);
 		break;
 	case UV_DOWNLOADING:
-		snprintf(p->text, sizeof(p->text), "%.*s: downloading %lld packages, %s%s%s", title,
+		snprintf(p->text, sizeof(p->text), "%.*s: downloading %lld packages, %.24s%s%.24s", title,
 			 b->config.title, (long long)uv->resolved, have,
 			 b->config.disk_bytes ? " of about " : "", b->config.disk_bytes ? all : "");
 		break;
