@@ -112,7 +112,7 @@ static size_t format_number(char *ret, long n)
 	return count;
 }
 
-/* In a child of the runtime-to-be: waits until the namespace exists, then becomes slirp4netns. */
+/* In a process of its own: waits until the namespace exists, then becomes slirp4netns. */
 static _Noreturn void slirp_exec(struct launch *l, pid_t runtime)
 {
 	char byte, path[64] = "/proc/";
@@ -137,11 +137,16 @@ static void child_network(struct launch *l)
 {
 	pid_t self = getpid();
 	if (l->slirp) {
-		pid_t pid = fork();
-		if (pid < 0)
-			child_fail(l, "starting slirp4netns", errno);
-		if (pid == 0)
+		/* By way of a process in between, so that the runtime, which waits for all its children, does
+		 * not wait for this one. */
+		pid_t pid = fork(), second = pid == 0 ? fork() : -1;
+		if (pid == 0 && second == 0)
 			slirp_exec(l, self);
+		if (pid == 0)
+			_exit(second < 0);
+		int status = 1;
+		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+			child_fail(l, "starting slirp4netns", pid < 0 ? errno : EAGAIN);
 	}
 	int r = netns_enter_new(l->slirp ? &l->blocked : NULL);
 	if (r < 0)

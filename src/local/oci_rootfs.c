@@ -172,8 +172,7 @@ static void add_etc_made(struct skeleton *s, const struct container_spec *spec)
 int oci_rootfs_make(const struct container_spec *spec, int bundle_fd, const struct buf *plan,
 		    struct oci_rootfs *ret, struct err *err)
 {
-	static const char *const folders[] = {"proc", "dev", "tmp",	"etc",
-					      "run",  "var", "var/tmp", CONTAINER_TOOLS + 1};
+	static const char *const folders[] = {"proc", "dev", "etc", "run", "var", CONTAINER_TOOLS + 1};
 	CLEANUP(fd) int fd = -1;
 	ret->mount_count = 0;
 	if (mkdirat(bundle_fd, "rootfs", 0755) < 0)
@@ -185,6 +184,8 @@ int oci_rootfs_make(const struct container_spec *spec, int bundle_fd, const stru
 	struct skeleton s = {fd, ret, err, 0};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		add_folder(&s, folders[i], 0755);
+	/* runc gives a tmpfs the mode of the folder below it. */
+	add_folder(&s, "tmp", 01777);
 	add_userland(&s);
 	add_link(&s, "../tmp", "var/tmp");
 	add_etc_host(&s);
