@@ -27,9 +27,9 @@ TEST(imports_are_seen_only_where_they_are_imports)
 		EXPECT_INT(rows[i].text, detect_imports(rows[i].text, "tensorflow"), rows[i].found);
 }
 
-static void put(const char *name, const char *text)
+static void put(const char *dir, const char *name, const char *text)
 {
-	CLEANUP(free) char *path = mem_printf("%s/%s", test_dir(), name);
+	CLEANUP(free) char *path = mem_printf("%s/%s", dir, name);
 	struct err err = ERR_INIT;
 	EXPECT_OK(fd_write_file_fast(AT_FDCWD, path, text, strlen(text), 0644, &err), &err);
 }
@@ -39,12 +39,13 @@ TEST(a_folder_tells_framework_and_requirements)
 	CLEANUP(json)
 	json_t *catalogue = json_pack("[{s:s,s:[s,s]},{s:s,s:[s]}]", "name", "tensorflow", "imports",
 				      "tensorflow", "keras", "name", "scikit-learn", "imports", "sklearn");
+	const char *dir = test_dir();
 	struct detected d;
 	struct err err = ERR_INIT;
-	put("train.py", "import sklearn\nimport keras\n");
-	put("requirements.txt", "six==1.16.0\n");
-	put("pyproject.toml", "[project]\nname = \"x\"\ndependencies = [\"numpy\"]\n");
-	EXPECT_OK(detect_folder(test_dir(), catalogue, &d, &err), &err);
+	put(dir, "train.py", "import sklearn\nimport keras\n");
+	put(dir, "requirements.txt", "six==1.16.0\n");
+	put(dir, "pyproject.toml", "[project]\nname = \"x\"\ndependencies = [\"numpy\"]\n");
+	EXPECT_OK(detect_folder(dir, catalogue, &d, &err), &err);
 	EXPECT_STR("framework", d.framework, "tensorflow");
 	EXPECT_STR("file", d.requirements_file, "requirements.txt");
 	assert_int_equal(json_array_size(d.requirements), 1);

@@ -82,7 +82,8 @@ TEST(random_patterns_agree_with_git)
 {
 	if (run("git --version >/dev/null 2>&1"))
 		SKIP("git is not installed");
-	CLEANUP(free) char *dir = mem_printf("%s/repo", test_dir());
+	const char *scratch = test_dir();
+	CLEANUP(free) char *dir = mem_printf("%s/repo", scratch);
 	assert_int_equal(run("git init -q %s", dir), 0);
 	for (int round = 0; round < 40; round++) {
 		struct gitignore *g = gitignore_new();
@@ -93,9 +94,8 @@ TEST(random_patterns_agree_with_git)
 			buf_printf(&patterns, "%s\n", word);
 		}
 		CLEANUP(free)
-		char *file = mem_printf("%s/.gitignore", dir),
-		     *list = mem_printf("%s/paths", test_dir());
-		CLEANUP(free) char *answer = mem_printf("%s/answer", test_dir());
+		char *file = mem_printf("%s/.gitignore", dir), *list = mem_printf("%s/paths", scratch);
+		CLEANUP(free) char *answer = mem_printf("%s/answer", scratch);
 		FILE *f = fopen(file, "w");
 		fputs(buf_str(&patterns), f);
 		fclose(f);

@@ -11,9 +11,17 @@
 #include "cli/package.h"
 #include "unit/test.h"
 
+static const char *root_folder(void)
+{
+	static const char *dir;
+	if (!dir)
+		dir = test_dir();
+	return dir;
+}
+
 static char *make_folder(const char *name)
 {
-	char *path = mem_printf("%s/%s", test_dir(), name);
+	char *path = mem_printf("%s/%s", root_folder(), name);
 	struct err err = ERR_INIT;
 	EXPECT_OK(path_make_absolute_dirs(path, 0755, &err), &err);
 	return path;
@@ -43,8 +51,8 @@ static void list(int fd, struct buf *ret)
 TEST(ignored_files_stay_out_and_the_bytes_are_reproducible)
 {
 	CLEANUP(free)
-	char *a = make_folder("pack-a"),
-	     *b = make_folder("pack-a/sub"), *c = make_folder("pack-a/__pycache__");
+	char *a = make_folder("pack-a"), *b = make_folder("pack-a/sub"),
+	     *c = make_folder("pack-a/__pycache__");
 	CLEANUP(package) struct package first = PACKAGE_INIT, second = PACKAGE_INIT;
 	CLEANUP(buf) struct buf names = BUF_INIT;
 	struct err err = ERR_INIT;
