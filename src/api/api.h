@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP API, version 1 (docs/api.md), and the console's files: parse, authorise, call ctl or the store of
+ * bytes, render. One file per noun, each with its table of routes; api_routes.c joins them. What blocks runs
+ * on the pool.
+ *
+ * Invariants: the organisation always comes from the principal, never from a request; a call that changes
+ * something answers after the change is durable.
+ *
+ * To add a route: a line in the table of its noun and its handler; OpenAPI and the deny test follow by
+ * themselves.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "core/blob.h"
+#include "ctl/ctl.h"
+#include "loop/loop.h"
+
+struct api;
+struct api_config { /* all kept */
+	struct loop *loop;
+	struct ctl *ctl;
+	struct backend *backend;
+	struct blob_store *blobs;
+	const struct catalogue *catalogue;
+	struct clock *clock;
+	struct rng *rng;
+	const char *data_folder;
+	const char *address;	       /* to listen on */
+	int port;		       /* 0 = any */
+	const char *const *host_names; /* see net/http_server.h */
+};
+int api_new(const struct api_config *config, struct api **ret, struct err *err);
+int api_port(const struct api *a);
+/* No new connections; answers what is in progress for at most grace_ms, then breaks off; waits for its pool
+ * work. NULL is fine. */
+void api_free(struct api *a, int grace_ms);
+
+/* The OpenAPI 3.1 document, made from the route tables; returns owned. */
+json_t *api_openapi(void);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the nouns of the API share. */
+#ifndef API_API_INT_H
+#define API_API_INT_H
+
+#include "api/api.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "core/uri.h"
+#include "net/http_server.h"
+
+#define API_STREAMS_MAX 256 /* followers of logs and watchers */
+
+struct api {
+	struct api_config config;
+	struct http_server *server;
+	int64_t started_ms; /* monotonic */
+	struct map *sessions;
+	size_t works;	/* pool work and open sources that use us */
+	size_t streams; /* see API_STREAMS_MAX */
+};
+
+/* Tables, one per noun, joined by api_routes.c. */
+extern const struct http_route api_system_routes[], api_session_routes[], api_job_routes[],
+    api_model_routes[], api_store_routes[], api_watch_routes[];
+extern const struct http_route *const api_routes[];
+
+const struct principal *api_principal(const struct http_exchange *x);
+/* api_auth.c: token or session; the rule of the route. */
+void api_authenticate(struct http_exchange *x, void *app);
+/* The session of the request's cookie; NULL without. */
+struct api_session {
+	struct principal who;
+	char csrf[40];
+	int64_t expires_ms; /* monotonic */
+};
+struct api_session *api_session_find(struct api *a, const struct http_exchange *x);
+/* A page of another origin is refused. */
+int api_check_origin(const struct http_exchange *x, struct err *err);
+
+/* loop_work that api_free waits for. */
+void api_work(struct api *a, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* Is there room for one more follower? ERR_LIMIT. On success api_stream_leave must follow. */
+int api_stream_enter(struct api *a, struct err *err);
+void api_stream_leave(struct api *a);
+
+/* "Idempotency-Key" and the digest of the body, in the exchange's arena. */
+struct ctl_idempotency api_idempotency(struct http_exchange *x);
+void api_reply_failure(struct http_exchange *x, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ctl_done_fn with the exchange as arg: 200, 201, 202 with the noun. */
+void api_done_ok(void *arg, const struct ctl_result *result, const struct err *err);
+void api_done_created(void *arg, const struct ctl_result *result, const struct err *err);
+void api_done_accepted(void *arg, const struct ctl_result *result, const struct err *err);
+/* limit, before, state, name. */
+int api_list_query(const struct http_exchange *x, struct ctl_list_query *ret, struct err *err);
+void api_reply_events(void *arg, const struct event *events, size_t count, const struct err *err);
+
+/* api_logs.c: the log of a job's attempts or of a service. */
+void api_job_logs(struct http_exchange *x, void *app);
+void api_model_logs(struct http_exchange *x, void *app);
+extern const struct http_param api_log_params[];
+
+/* api_model_source.c: from spec->job or spec->uri to files that are there. Blocks: pool. Replaces spec->uri
+ * and spec->framework. */
+int api_model_resolve(struct blob_store *blobs, const char *org, struct service_spec *spec, struct err *err);
+
+/* api_console.c */
+void api_console(struct http_exchange *x, void *app);
+
+#endif

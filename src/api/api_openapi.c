@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenAPI 3.1, made from the route tables and the nouns' own field tables. */
+#include "api/api_int.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* Answers that have no field table: name, JSON Schema. */
+static const struct {
+	const char *name, *schema;
+} plain_schemas[] = {
+    {"Object", "{\"type\":\"object\"}"},
+    {"Error",
+     "{\"type\":\"object\",\"required\":[\"error\"],\"properties\":{\"error\":{\"type\":\"object\","
+     "\"required\":[\"code\",\"message\"],\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{"
+     "\"type\":\"string\"}}}}}"},
+    {"Health",
+     "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
+    {"Version", "{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"string\"},\"api\":{\"type\":"
+		"\"string\"}}}"},
+    {"Login", "{\"type\":\"object\",\"required\":[\"token\"],\"additionalProperties\":false,\"properties\":{"
+	      "\"token\":{\"type\":\"string\"}}}"},
+    {"Session",
+     "{\"type\":\"object\",\"required\":[\"org\",\"user\",\"role\"],\"properties\":{\"org\":{\"type\":"
+     "\"string\"},\"user\":{\"type\":\"string\"},\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},"
+     "\"csrf\":{\"type\":\"string\"}}}"},
+    {"Resources", "{\"type\":\"object\",\"properties\":{\"cpu\":{\"type\":\"number\"},\"memory\":{\"type\":"
+		  "\"integer\"},\"gpu\":{\"type\":\"integer\"}}}"},
+    {"Status",
+     "{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"string\"},\"uptime_ms\":{\"type\":"
+     "\"integer\"},\"pid\":{\"type\":\"integer\"},\"data_folder\":{\"type\":\"string\"},\"backend\":{"
+     "\"type\":\"object\"},\"capacity\":{\"$ref\":\"#/components/schemas/Resources\"},\"used\":{\"$ref\":"
+     "\"#/components/schemas/Resources\"},\"jobs\":{\"type\":\"object\"},\"models\":{\"type\":\"object\"}"
+     "}}"},
+    {"Progress", "{\"type\":[\"object\",\"null\"],\"properties\":{\"phase\":{\"type\":\"string\"},\"text\":{"
+		 "\"type\":\"string\"}}}"},
+    {"Job",
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":"
+     "\"string\"},\"state\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"message\":{\"type\":"
+     "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
+     "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"spec\":{\"$ref\":"
+     "\"#/components/schemas/JobSpec\"}}}"},
+    {"Model",
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":"
+     "\"string\"},\"state\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"message\":{\"type\":"
+     "\"string\"},\"address\":{\"type\":\"string\"},\"http_url\":{\"type\":[\"string\",\"null\"]},"
+     "\"grpc_address\":{\"type\":[\"string\",\"null\"]},\"progress\":{\"$ref\":"
+     "\"#/components/schemas/Progress\"},\"spec\":{\"$ref\":\"#/components/schemas/ModelSpec\"}}}"},
+    {"Event",
+     "{\"type\":\"object\",\"properties\":{\"seq\":{\"type\":\"integer\"},\"subject\":{\"type\":"
+     "\"string\"},\"time_ms\":{\"type\":\"integer\"},\"type\":{\"type\":\"string\"},\"reason\":{\"type\":"
+     "\"string\"},\"message\":{\"type\":\"string\"},\"actor\":{\"type\":\"string\"}}}"},
+    {"Framework", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
+		  "\"string\"},\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"}}}"},
+    {"Bucket", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}"},
+    {"StoredObject",
+     "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"prefix\":{\"type\":"
+     "\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"
+     "\"type\":\"integer\"}}}"},
+    {"Metrics",
+     "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"object\",\"additionalProperties\":{"
+     "\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"},
+};
+/* Lists: {"data": [noun…]}. */
+static const char *const lists[][2] = {{"JobList", "Job"},	 {"ModelList", "Model"},
+				       {"EventList", "Event"},	 {"FrameworkList", "Framework"},
+				       {"BucketList", "Bucket"}, {"ObjectList", "StoredObject"}};
+
+static json_t *reference(const char *name)
+{
+	return json_pack("{s:o}", "$ref", json_sprintf("#/components/schemas/%s", name));
+}
+
+static json_t *make_schemas(void)
+{
+	json_t *all = json_object();
+	json_object_set_new(all, "JobSpec", job_spec_schema());
+	json_object_set_new(all, "ModelSpec", service_spec_schema());
+	for (size_t i = 0; i < ARRAY_LEN(plain_schemas); i++)
+		json_object_set_new(all, plain_schemas[i].name, json_loads(plain_schemas[i].schema, 0, NULL));
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		json_object_set_new(all, lists[i][0],
+				    json_pack("{s:s, s:{s:{s:s, s:o}}}", "type", "object", "properties",
+					      "data", "type", "array", "items", reference(lists[i][1])));
+	return all;
+}
+
+/* The media type of a schema name; the three that are not JSON. */
+static json_t *content(const char *name)
+{
+	if (!strcmp(name, "bytes"))
+		return json_pack("{s:{}}", "application/octet-stream");
+	if (!strcmp(name, "text"))
+		return json_pack("{s:{s:{s:s}}}", "text/plain", "schema", "type", "string");
+	if (!strcmp(name, "events"))
+		return json_pack("{s:{s:{s:s}}}", "text/event-stream", "schema", "type", "string");
+	return json_pack("{s:{s:o}}", "application/json", "schema", reference(name));
+}
+
+static void add_path_parameters(json_t *list, const char *path)
+{
+	for (const char *open = path; (open = strchr(open, '{'));) {
+		size_t len = strcspn(++open, ".}");
+		json_array_append_new(list, json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", open, len, "in",
+						      "path", "required", 1, "schema", "type", "string"));
+	}
+}
+
+static json_t *make_parameters(const struct http_route *r)
+{
+	json_t *list = json_array();
+	add_path_parameters(list, r->path);
+	for (const struct http_param *p = r->query; p && p->name; p++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", p->name, "in", "query",
+						"description", p->text, "schema", "type", p->type));
+	if (!strcmp(r->method, "POST") && r->request && strcmp(r->request, "Login"))
+		json_array_append_new(list, json_pack("{s:s, s:s, s:{s:s, s:i, s:i}}", "name",
+						      "Idempotency-Key", "in", "header", "schema", "type",
+						      "string", "minLength", 1, "maxLength", 128));
+	return list;
+}
+
+static json_t *make_responses(const struct http_route *r)
+{
+	char status[8];
+	snprintf(status, sizeof(status), "%d", r->status);
+	json_t *success = json_pack("{s:s}", "description", r->summary);
+	if (r->response)
+		json_object_set_new(success, "content", content(r->response));
+	return json_pack("{s:o, s:{s:s, s:o}}", status, success, "default", "description",
+			 "What went wrong and what to do", "content", content("Error"));
+}
+
+/* "getJobsJobLogs" of GET /api/v1/jobs/{job}/logs. */
+static json_t *operation_id(const struct http_route *r)
+{
+	char id[128];
+	size_t n = 0;
+	bool upper = false;
+	for (const char *s = r->method; *s; s++)
+		id[n++] = (char)tolower(*s);
+	for (const char *s = r->path; *s && n < sizeof(id) - 1; s++) {
+		if (isalnum((unsigned char)*s))
+			id[n++] = upper ? (char)toupper(*s) : *s;
+		upper = !isalnum((unsigned char)*s);
+	}
+	return json_stringn(id, n);
+}
+
+static json_t *make_operation(const struct http_route *r)
+{
+	json_t *op = json_pack("{s:o, s:[s], s:s, s:o, s:o}", "operationId", operation_id(r), "tags", r->tag,
+			       "summary", r->summary, "parameters", make_parameters(r), "responses",
+			       make_responses(r));
+	if (r->request)
+		json_object_set_new(op, "requestBody",
+				    json_pack("{s:b, s:o}", "required", 1, "content", content(r->request)));
+	if (r->auth == HTTP_OPEN)
+		json_object_set_new(op, "security", json_array());
+	return op;
+}
+
+static json_t *make_paths(void)
+{
+	json_t *paths = json_object();
+	for (const struct http_route *const *table = api_routes; *table; table++)
+		for (const struct http_route *r = *table; r->method; r++) {
+			char path[128], method[16] = "";
+			size_t n = 0;
+			for (const char *s = r->path; *s && n < sizeof(path) - 1; s++)
+				if (*s != '.' || s[1] == 'j') /* "{key...}", but "openapi.json" */
+					path[n++] = *s;
+			path[n] = 0;
+			for (n = 0; r->method[n] && n < sizeof(method) - 1; n++)
+				method[n] = (char)tolower(r->method[n]);
+			if (!json_object_get(paths, path))
+				json_object_set_new(paths, path, json_object());
+			json_object_set_new(json_object_get(paths, path), method, make_operation(r));
+		}
+	return paths;
+}
+
+json_t *api_openapi(void)
+{
+	return json_pack("{s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:[{s:[]}, {s:[]}], s:o, s:{s:o, s:{s:{s:s, "
+			 "s:s}, s:{s:s, s:s, s:s}}}}",
+			 "openapi", "3.1.0", "info", "title", "Cloud-ML", "version", CLOUDML_VERSION,
+			 "license", "name", "Apache-2.0", "identifier", "Apache-2.0", "security", "bearer",
+			 "session", "paths", make_paths(), "components", "schemas", make_schemas(),
+			 "securitySchemes", "bearer", "type", "http", "scheme", "bearer", "session", "type",
+			 "apiKey", "in", "cookie", "name", "cloudml_session");
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All routes, and the life of the API. */
+#include "api/api_int.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/digest.h"
+#include "base/mem.h"
+
+const struct http_route *const api_routes[] = {api_system_routes,
+					       api_session_routes,
+					       api_job_routes,
+					       api_model_routes,
+					       api_watch_routes,
+					       api_store_routes,
+					       NULL};
+
+int api_new(const struct api_config *config, struct api **ret, struct err *err)
+{
+	struct api *a = MEM_NEW(struct api);
+	a->config = *config;
+	a->started_ms = clock_monotonic_ms(config->clock);
+	a->sessions = map_new(free);
+	struct http_server_config http = {.loop = config->loop,
+					  .address = config->address,
+					  .port = config->port,
+					  .host_names = config->host_names,
+					  .routes = api_routes,
+					  .fallback = api_console,
+					  .authenticate = api_authenticate,
+					  .app = a};
+	int r = http_server_new(&http, &a->server, err);
+	if (r < 0) {
+		map_free(a->sessions);
+		free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+int api_port(const struct api *a)
+{
+	return http_server_port(a->server);
+}
+
+void api_free(struct api *a, int grace_ms)
+{
+	if (!a)
+		return;
+	int64_t end_ms = clock_monotonic_ms(&clock_real) + grace_ms;
+	http_server_quiesce(a->server);
+	while (http_server_busy(a->server) > a->streams && clock_monotonic_ms(&clock_real) < end_ms)
+		loop_run_once(a->config.loop, 100);
+	http_server_free(a->server);
+	while (a->works)
+		loop_run_once(a->config.loop, 100);
+	map_free(a->sessions);
+	free(a);
+}
+
+/* ---- pool work ---- */
+
+struct api_pool_work {
+	struct api *api;
+	void (*work)(void *arg);
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void run_work(void *arg)
+{
+	struct api_pool_work *w = arg;
+	w->work(w->arg);
+}
+
+static void work_done(void *arg)
+{
+	struct api_pool_work *w = arg;
+	w->api->works--;
+	w->done(w->arg);
+	free(w);
+}
+
+void api_work(struct api *a, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+	struct api_pool_work *w = MEM_NEW(struct api_pool_work);
+	*w = (struct api_pool_work){a, work, done, arg};
+	a->works++;
+	loop_work(a->config.loop, run_work, work_done, w);
+}
+
+int api_stream_enter(struct api *a, struct err *err)
+{
+	if (a->streams >= API_STREAMS_MAX)
+		return err_set(err, ERR_LIMIT, "%d clients follow logs or watch already; try again later",
+			       API_STREAMS_MAX);
+	a->streams++;
+	return 0;
+}
+
+void api_stream_leave(struct api *a)
+{
+	a->streams--;
+}
+
+/* ---- small things that all nouns use ---- */
+
+const struct principal *api_principal(const struct http_exchange *x)
+{
+	return x->principal;
+}
+
+void api_reply_failure(struct http_exchange *x, int code, const char *fmt, ...)
+{
+	struct err err = {.code = code};
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(err.msg, sizeof(err.msg), fmt, ap);
+	va_end(ap);
+	http_reply_error(x, &err);
+}
+
+struct ctl_idempotency api_idempotency(struct http_exchange *x)
+{
+	char *digest = arena_alloc(&x->arena, DIGEST_HEX_LEN + 1);
+	digest_of(buf_str(&x->body), x->body.len, digest);
+	const char *key = http_header(x, "Idempotency-Key");
+	return (struct ctl_idempotency){key ? arena_strndup(&x->arena, key, strlen(key)) : NULL, digest};
+}
+
+static void reply_result(struct http_exchange *x, int status, const struct ctl_result *result,
+			 const struct err *err)
+{
+	if (err->code) {
+		http_reply_error(x, err);
+		return;
+	}
+	if (result->replayed)
+		http_reply_header(x, "Idempotent-Replay", "true");
+	http_reply_json(x, status, result->job ? job_format(result->job) : service_format(result->service));
+}
+
+void api_done_ok(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	reply_result(arg, 200, result, err);
+}
+
+void api_done_created(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	reply_result(arg, 201, result, err);
+}
+
+void api_done_accepted(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	reply_result(arg, 202, result, err);
+}
+
+int api_list_query(const struct http_exchange *x, struct ctl_list_query *ret, struct err *err)
+{
+	*ret = (struct ctl_list_query){.state = -1, .name = http_query(x, "name"), .limit = 100};
+	int r = http_query_int(x, "limit", 1, 1000, &ret->limit, err);
+	if (r == 0)
+		r = http_query_int(x, "before", 1, INT64_MAX, &ret->before_seq, err);
+	return r;
+}
+
+void api_reply_events(void *arg, const struct event *events, size_t count, const struct err *err)
+{
+	struct http_exchange *x = arg;
+	if (err->code) {
+		http_reply_error(x, err);
+		return;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, event_format(&events[i]));
+	http_reply_json(x, 200, json_pack("{s:o}", "data", list));
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Buckets and objects. */
+#include "api/api_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+
+#define OBJECT_BYTES_MAX (INT64_C(1) << 36) /* 64 GiB in one upload */
+
+/* One call on the pool: what it needs, what it found. */
+struct store_call {
+	struct http_exchange *x;
+	struct api *api;
+	struct blob_store *blobs;
+	char org[CORE_NAME_MAX + 1];
+	const char *bucket, *key; /* of the exchange */
+	/* lists */
+	const char *prefix, *after;
+	char delimiter;
+	int64_t limit;
+	struct blob_list list;
+	/* objects */
+	struct blob_put *put;
+	struct blob_get *get;
+	struct blob_info info;
+	const char *content_type, *sha256;
+	int64_t length;
+	struct err err;
+};
+
+static struct store_call *call_new(struct http_exchange *x, struct api *a)
+{
+	struct store_call *c = MEM_NEW(struct store_call);
+	c->x = x;
+	c->api = a;
+	c->blobs = a->config.blobs;
+	snprintf(c->org, sizeof(c->org), "%s", api_principal(x)->org);
+	c->bucket = http_param(x, "bucket");
+	c->key = http_param(x, "key");
+	return c;
+}
+
+static void call_free(struct store_call *c)
+{
+	blob_list_done(&c->list);
+	free(c);
+}
+
+/* Answers the error, when there is one. */
+static bool call_failed(struct store_call *c)
+{
+	if (!c->err.code)
+		return false;
+	http_reply_error(c->x, &c->err);
+	call_free(c);
+	return true;
+}
+
+static bool call_check(struct store_call *c)
+{
+	if (c->bucket)
+		core_name_check("bucket", c->bucket, &c->err);
+	if (c->key && !c->err.code)
+		uri_key_check(c->key, false, &c->err);
+	return !call_failed(c);
+}
+
+/* ---- buckets ---- */
+
+static void read_buckets(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->bucket_list(c->blobs, c->org, &c->list, &c->err);
+}
+
+static void buckets_read(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	json_t *list = json_array();
+	for (size_t i = 0; i < c->list.count; i++)
+		json_array_append_new(list, json_pack("{s:s}", "name", c->list.entries[i].key));
+	http_reply_json(c->x, 200, json_pack("{s:o}", "data", list));
+	call_free(c);
+}
+
+static void list_buckets(struct http_exchange *x, void *app)
+{
+	api_work(app, read_buckets, buckets_read, call_new(x, app));
+}
+
+static void make_bucket(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->bucket_create(c->blobs, c->org, c->bucket, &c->err);
+}
+
+static void bucket_made(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	http_reply_json(c->x, 201, json_pack("{s:s}", "name", c->bucket));
+	call_free(c);
+}
+
+static void put_bucket(struct http_exchange *x, void *app)
+{
+	struct store_call *c = call_new(x, app);
+	if (call_check(c))
+		api_work(app, make_bucket, bucket_made, c);
+}
+
+/* ---- lists ---- */
+
+static void read_list(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->list(c->blobs, c->org, c->bucket, c->prefix, c->after, c->delimiter, (size_t)c->limit,
+			    &c->list, &c->err);
+}
+
+static json_t *format_entry(const struct blob_entry *e)
+{
+	if (e->is_prefix)
+		return json_pack("{s:s}", "prefix", e->key);
+	return json_pack("{s:s, s:I, s:I, s:s}", "key", e->key, "size", (json_int_t)e->info.size_bytes,
+			 "modified_ms", (json_int_t)e->info.modified_ms, "etag", e->info.etag);
+}
+
+static void list_read(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	json_t *list = json_array();
+	for (size_t i = 0; i < c->list.count; i++)
+		json_array_append_new(list, format_entry(&c->list.entries[i]));
+	http_reply_json(c->x, 200, json_pack("{s:o, s:b}", "data", list, "truncated", c->list.truncated));
+	call_free(c);
+}
+
+static void list_objects(struct http_exchange *x, void *app)
+{
+	struct store_call *c = call_new(x, app);
+	const char *prefix = http_query(x, "prefix"), *delimiter = http_query(x, "delimiter");
+	if (!call_check(c))
+		return;
+	c->prefix = prefix ? prefix : "";
+	c->after = http_query(x, "after");
+	c->limit = BLOB_LIST_MAX;
+	http_query_int(x, "limit", 1, BLOB_LIST_MAX, &c->limit, &c->err);
+	if (delimiter && *delimiter && strcmp(delimiter, "/"))
+		err_set(&c->err, ERR_INVALID, "the query parameter 'delimiter' can only be '/'");
+	if (delimiter && !strcmp(delimiter, "/"))
+		c->delimiter = '/';
+	if (!call_failed(c))
+		api_work(app, read_list, list_read, c);
+}
+
+/* ---- objects ---- */
+
+static void open_object(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, &c->get, &c->info, &c->err);
+}
+
+static ssize_t source_read(void *arg, int64_t offset, void *data, size_t len, struct err *err)
+{
+	struct store_call *c = arg;
+	return c->blobs->ops->get_read(c->get, offset, data, len, err);
+}
+
+static void source_close(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->get_close(c->get);
+	c->api->works--;
+	call_free(c);
+}
+
+static const struct http_source_ops object_source = {source_read, source_close};
+
+static void object_opened(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	c->api->works++; /* until the source is closed */
+	/* A stranger's object must not run as a page of ours. */
+	http_reply_header(c->x, "Content-Disposition", "attachment");
+	struct http_download d = {.size = c->info.size_bytes,
+				  .etag = c->info.etag,
+				  .content_type = c->info.content_type,
+				  .ops = &object_source,
+				  .arg = c};
+	http_reply_download(c->x, &d);
+}
+
+static void get_object(struct http_exchange *x, void *app)
+{
+	struct store_call *c = call_new(x, app);
+	if (call_check(c))
+		api_work(app, open_object, object_opened, c);
+}
+
+static void remove_object(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->remove(c->blobs, c->org, c->bucket, c->key, &c->err);
+}
+
+static void object_removed(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	http_reply_empty(c->x, 204);
+	call_free(c);
+}
+
+static void delete_object(struct http_exchange *x, void *app)
+{
+	struct store_call *c = call_new(x, app);
+	if (call_check(c))
+		api_work(app, remove_object, object_removed, c);
+}
+
+/* ---- upload ---- */
+
+static int upload_data(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct store_call *c = arg;
+	return c->blobs->ops->put_write(c->put, data, len, err);
+}
+
+static void commit_object(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->put_commit(c->put, &c->info, &c->err);
+}
+
+static void object_committed(void *arg)
+{
+	struct store_call *c = arg;
+	if (call_failed(c))
+		return;
+	http_reply_json(c->x, 201,
+			json_pack("{s:s, s:I, s:s, s:I}", "key", c->key, "size",
+				  (json_int_t)c->info.size_bytes, "etag", c->info.etag, "modified_ms",
+				  (json_int_t)c->info.modified_ms));
+	call_free(c);
+}
+
+static void upload_end(void *arg)
+{
+	struct store_call *c = arg;
+	api_work(c->api, commit_object, object_committed, c);
+}
+
+static void abort_object(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->put_abort(c->put);
+}
+
+static void object_aborted(void *arg)
+{
+	call_free(arg);
+}
+
+static void upload_aborted(void *arg)
+{
+	struct store_call *c = arg;
+	api_work(c->api, abort_object, object_aborted, c);
+}
+
+static const struct http_upload_ops object_upload = {upload_data, upload_end, upload_aborted};
+
+static void begin_object(void *arg)
+{
+	struct store_call *c = arg;
+	c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, c->content_type, c->length, c->sha256,
+				 &c->put, &c->err);
+}
+
+static void object_begun(void *arg)
+{
+	struct store_call *c = arg;
+	if (!call_failed(c))
+		http_upload_begin(c->x, &object_upload, c);
+}
+
+static const char *arena_header(struct http_exchange *x, const char *name)
+{
+	const char *value = http_header(x, name);
+	return value ? arena_strndup(&x->arena, value, strlen(value)) : NULL;
+}
+
+static void put_object(struct http_exchange *x, void *app)
+{
+	struct store_call *c = call_new(x, app);
+	if (!call_check(c))
+		return;
+	c->content_type = arena_header(x, "Content-Type");
+	if (!c->content_type || strlen(c->content_type) >= sizeof(c->info.content_type))
+		c->content_type = "";
+	c->sha256 = arena_header(x, "X-Content-SHA256");
+	c->length = x->body_length;
+	if (c->sha256 && (strlen(c->sha256) != 64 || strspn(c->sha256, "0123456789abcdef") != 64))
+		err_set(&c->err, ERR_INVALID, "X-Content-SHA256 is not 64 lower-case hexadecimal digits");
+	if (!call_failed(c))
+		api_work(app, begin_object, object_begun, c);
+}
+
+static const struct http_param list_params[] = {{"prefix", "string", "only keys that begin with this"},
+						{"delimiter", "string", "'/' rolls keys up to folders"},
+						{"after", "string", "only keys behind this one"},
+						{"limit", "integer", "at most this many, 1 to 1000"},
+						{NULL}};
+
+const struct http_route api_store_routes[] = {
+    {"GET", "/api/v1/store", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_buckets, "store", "List buckets", NULL,
+     NULL, "BucketList", 200},
+    {"PUT", "/api/v1/store/{bucket}", HTTP_MEMBER, HTTP_BODY_NONE, 0, put_bucket, "store", "Make a bucket",
+     NULL, NULL, "Bucket", 201},
+    {"GET", "/api/v1/store/{bucket}", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_objects, "store", "List objects",
+     list_params, NULL, "ObjectList", 200},
+    {"GET", "/api/v1/store/{bucket}/{key...}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_object, "store",
+     "An object's bytes", NULL, NULL, "bytes", 200},
+    {"PUT", "/api/v1/store/{bucket}/{key...}", HTTP_MEMBER, HTTP_BODY_STREAM, OBJECT_BYTES_MAX, put_object,
+     "store", "Write an object", NULL, "bytes", "StoredObject", 201},
+    {"DELETE", "/api/v1/store/{bucket}/{key...}", HTTP_MEMBER, HTTP_BODY_NONE, 0, delete_object, "store",
+     "Remove an object", NULL, NULL, NULL, 204},
+    {.method = NULL},
+};
