@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control plane: opens the data folder, wires the rooms, runs the loop until it is told to end. Tasks go
+ * on. */
+#include "main/server.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "api/api.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "blobs/blobs.h"
+#include "local/local.h"
+#include "main/server_catalogue.h"
+
+#define GRACE_MS 3000 /* for requests in progress at the end */
+#define MODEL_PORT_FIRST 18500
+#define MODEL_PORT_LAST 18999
+#define FIRST_ORG "default"
+
+struct server {
+	struct server_options options;
+	struct server_folder folder;
+	struct catalogue catalogue;
+	struct loop *loop;
+	struct loop_signal *signals[2];
+	struct loop_timer *tick;
+	struct store *store;
+	struct blob_store *blobs;
+	struct backend *backend;
+	struct ctl *ctl;
+	struct api *api;
+};
+
+static void on_signal(void *arg)
+{
+	struct server *s = arg;
+	log_info("server.stop pid=%d", (int)getpid());
+	loop_stop(s->loop);
+}
+
+static void on_tick(void *arg)
+{
+	struct server *s = arg;
+	ctl_tick(s->ctl);
+}
+
+static void wake_at(void *arg, int64_t monotonic_ms)
+{
+	struct server *s = arg;
+	int64_t after = monotonic_ms - clock_monotonic_ms(&clock_real);
+	loop_timer_set(s->tick, after > 0 ? after : 0, 0);
+}
+
+/* A lost token file is replaced by a new token: whoever may write the folder may do everything anyway. */
+static int insert_key(struct store_tx *tx, void *arg, struct err *err)
+{
+	return store_key_insert(tx, arg, err);
+}
+
+static int make_token(struct server *s, struct err *err)
+{
+	char token[STORE_TOKEN_MAX] = "";
+	int64_t now = clock_wall_ms(&clock_real);
+	int r = store_bootstrap(s->store, &rng_system, now, token, err);
+	if (r < 0)
+		return r;
+	if (r == 0 && server_folder_has_token(&s->folder))
+		return 0;
+	if (r == 0) {
+		struct store_key key = {
+		    .org = FIRST_ORG, .user = "root", .role = ROLE_ADMIN, .created_ms = now};
+		store_key_make(&rng_system, &key, token);
+		r = store_run(s->store, insert_key, &key, err);
+		if (r < 0)
+			return r;
+	}
+	return server_folder_write_token(&s->folder, token, err);
+}
+
+static int open_stores(struct server *s, struct err *err)
+{
+	CLEANUP(free) char *path = mem_printf("%s/meta.db", s->options.data_folder);
+	struct store_config config = {.path = path, .loop = s->loop};
+	int r = store_open(&config, &s->store, err);
+	if (r == 0)
+		r = make_token(s, err);
+	if (r == 0)
+		r = blobs_open(s->options.data_folder, &s->blobs, err);
+	if (r == 0)
+		r = s->blobs->ops->bucket_create(s->blobs, FIRST_ORG, FIRST_ORG, err);
+	return r;
+}
+
+static int open_backend(struct server *s, struct err *err)
+{
+	struct local_config config = {.data_folder = s->options.data_folder,
+				      .bind_address = "127.0.0.1",
+				      .port_first = MODEL_PORT_FIRST,
+				      .port_last = MODEL_PORT_LAST,
+				      .catalogue = &s->catalogue,
+				      .blobs = s->blobs,
+				      .loop = s->loop,
+				      .clock = &clock_real};
+	int r = local_new(&config, &s->backend, err);
+	if (r == -ERR_UNSUPPORTED)
+		return err_wrap(err, "this machine cannot run tasks ('cloudml doctor' tells more)");
+	return r;
+}
+
+static int start_control(struct server *s, struct err *err)
+{
+	struct ctl_config control = {.store = s->store,
+				     .backend = s->backend,
+				     .catalogue = &s->catalogue,
+				     .clock = &clock_real,
+				     .rng = &rng_system,
+				     .wake_at = wake_at,
+				     .wake_arg = s};
+	int r = ctl_new(&control, &s->ctl, err);
+	if (r < 0)
+		return r;
+	struct api_config api = {.loop = s->loop,
+				 .ctl = s->ctl,
+				 .backend = s->backend,
+				 .blobs = s->blobs,
+				 .catalogue = &s->catalogue,
+				 .clock = &clock_real,
+				 .rng = &rng_system,
+				 .data_folder = s->options.data_folder,
+				 .address = s->options.address,
+				 .port = s->options.port,
+				 .host_names = s->options.host_names};
+	return api_new(&api, &s->api, err);
+}
+
+static int server_open(struct server *s, struct err *err)
+{
+	int r = server_folder_take(s->options.data_folder, &s->folder, err);
+	if (r == 0)
+		r = server_catalogue_load(&s->catalogue, err);
+	if (r == 0)
+		r = loop_new(&s->loop, err);
+	if (r < 0)
+		return r;
+	s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_signal, s);
+	s->signals[1] = loop_signal_new(s->loop, SIGINT, on_signal, s);
+	s->tick = loop_timer_new(s->loop, on_tick, s);
+	r = open_stores(s, err);
+	if (r == 0)
+		r = open_backend(s, err);
+	if (r == 0)
+		r = start_control(s, err);
+	return r;
+}
+
+/* Against the order of opening; the database last, so that what was observed until then is kept. */
+static void server_close(struct server *s)
+{
+	api_free(s->api, GRACE_MS);
+	if (s->backend)
+		s->backend->ops->close(s->backend);
+	ctl_free(s->ctl);
+	store_close(s->store);
+	if (s->blobs)
+		s->blobs->ops->close(s->blobs);
+	if (s->loop) {
+		loop_timer_free(s->tick);
+		loop_signal_free(s->signals[0]);
+		loop_signal_free(s->signals[1]);
+		loop_free(s->loop);
+	}
+	catalogue_done(&s->catalogue);
+	server_folder_leave(&s->folder);
+}
+
+/* What people and the command line are told to connect to. */
+static void format_endpoint(const struct server *s, char *ret, size_t cap)
+{
+	const char *address = s->options.address;
+	if (!strcmp(address, "0.0.0.0"))
+		address = "127.0.0.1";
+	else if (!strcmp(address, "::"))
+		address = "::1";
+	snprintf(ret, cap, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d", address,
+		 api_port(s->api));
+}
+
+static int announce(struct server *s, struct err *err)
+{
+	char endpoint[128], line[160];
+	format_endpoint(s, endpoint, sizeof(endpoint));
+	int r = server_folder_announce(&s->folder, endpoint, err);
+	if (r < 0)
+		return r;
+	if (strcmp(s->options.address, "127.0.0.1") && strcmp(s->options.address, "::1"))
+		log_warn("server.exposed address=%s text=\"others on the network can reach this server; "
+			 "traffic is not encrypted, put a TLS proxy in front\"",
+			 s->options.address);
+	log_info("server.ready endpoint=%s data=%s version=%s pid=%d", endpoint, s->options.data_folder,
+		 CLOUDML_VERSION, (int)getpid());
+	int n = snprintf(line, sizeof(line), "READY %s\n", endpoint);
+	int fd = s->options.ready_fd;
+	if (fd_write_all(fd < 0 ? STDOUT_FILENO : fd, line, (size_t)n, err) < 0)
+		log_debug("server.ready message=\"%s\"", err->msg);
+	if (fd > 2)
+		close(fd);
+	return 0;
+}
+
+int server_main(int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	struct server s = {.folder = {-1, -1}};
+	signal(SIGPIPE, SIG_IGN);
+	int r = server_options_parse(argc, argv, &s.options, &err);
+	if (r == 1) {
+		server_options_done(&s.options);
+		return 0;
+	}
+	if (r == 0 && s.options.ready_fd > 2)
+		fcntl(s.options.ready_fd, F_SETFD, FD_CLOEXEC);
+	if (r == 0)
+		r = server_open(&s, &err);
+	if (r == 0)
+		r = announce(&s, &err);
+	if (r == 0)
+		loop_run(s.loop);
+	server_close(&s);
+	server_options_done(&s.options);
+	if (r < 0)
+		fprintf(stderr, "cloudml: %s\n", err.msg);
+	return r < 0 ? err_exit(-r) : 0;
+}

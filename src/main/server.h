@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `cloudml server`: the control plane as a process. */
+#ifndef MAIN_SERVER_H
+#define MAIN_SERVER_H
+
+#include <stdbool.h>
+#include "base/err.h"
+
+#define SERVER_HOSTS_MAX 32
+
+struct server_options {
+	char *data_folder; /* owned, absolute */
+	char address[64];
+	int port;
+	int ready_fd; /* gets one line when the server answers; -1 = standard output */
+	const char *host_names[SERVER_HOSTS_MAX + 1];
+	int host_count;
+};
+/* 'server' [options]. Returns 1 when help was asked for and printed. ERR_INVALID. */
+int server_options_parse(int argc, char **argv, struct server_options *ret, struct err *err);
+void server_options_done(struct server_options *o);
+
+/* Folder, lock and status files of one server. */
+struct server_folder {
+	int dir_fd, lock_fd;
+};
+/* Makes the folder (mode 0700) and takes it; ERR_CONFLICT names the other server. */
+int server_folder_take(const char *path, struct server_folder *ret, struct err *err);
+int server_folder_write_token(const struct server_folder *f, const char *token, struct err *err);
+bool server_folder_has_token(const struct server_folder *f);
+/* run/server.json: {"endpoint", "pid", "version", "started_ms"}. */
+int server_folder_announce(const struct server_folder *f, const char *endpoint, struct err *err);
+void server_folder_leave(struct server_folder *f);
+
+int server_main(int argc, char **argv); /* returns the exit status */
+
+#endif
