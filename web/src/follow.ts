@@ -15,8 +15,9 @@ export interface Follow {
   waitMs?: number; // before it tries again; for tests
 }
 
-function query(offset: number | null, attempt: number | undefined): string {
-  const params = new URLSearchParams({ follow: '1' });
+/* A finished log is only read: following it, the server would go on with the next attempt's. */
+function query(offset: number | null, attempt: number | undefined, ended: boolean): string {
+  const params = new URLSearchParams(ended ? {} : { follow: '1' });
   if (offset === null) params.set('tail', String(TAIL_BYTES));
   else params.set('offset', String(offset));
   if (attempt) params.set('attempt', String(attempt));
@@ -47,7 +48,7 @@ export async function followLog(f: Follow): Promise<void> {
     const wasEnded = f.isEnded();
     let whole = false;
     try {
-      const response = await send(`${f.path}?${query(offset, f.attempt)}`, { signal: f.signal });
+      const response = await send(`${f.path}?${query(offset, f.attempt, wasEnded)}`, { signal: f.signal });
       if (offset === null) f.onStart((offset = Number(response.headers.get('X-Log-Offset') ?? 0)));
       await pump(response, (bytes) => {
         offset = (offset ?? 0) + bytes.length;

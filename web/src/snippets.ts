@@ -20,8 +20,9 @@ export function pythonSnippet(url: string, request: string): string {
   return [
     'import json, urllib.request',
     '',
-    `body = ${body}`,
-    `reply = urllib.request.urlopen(${JSON.stringify(url)}, body.encode())`,
-    'print(json.load(reply))',
+    `url = ${JSON.stringify(url)}`,
+    `request = ${body}`,
+    'with urllib.request.urlopen(url, request.encode()) as answer:',
+    '    print(json.load(answer))',
   ].join('\n');
 }

@@ -93,6 +93,7 @@ function JobHead({ job }: { job: Job }) {
       <a class="crumb" href={to('jobs')}>
         Jobs
       </a>
+      <span class="crumb">/</span>
       <h1>{job.name}</h1>
       <StateBadge state={job.state} />
       <span class="sub mono">{job.id}</span>
@@ -120,7 +121,7 @@ function JobNow({ job }: { job: Job }) {
     <>
       {job.message && (
         <p class={`said said-${job.state}`}>
-          {job.reason && <strong>{job.reason} </strong>}
+          {job.reason && job.reason !== job.state && <strong>{job.reason} </strong>}
           {job.message}
         </p>
       )}

@@ -43,7 +43,7 @@ function ModelView({ model, path }: { model: Model; path: string }) {
       <ModelHead model={model} path={path} />
       {model.message && (
         <p class={`said said-${model.state}`}>
-          {model.reason && <strong>{model.reason} </strong>}
+          {model.reason && model.reason !== model.state && <strong>{model.reason} </strong>}
           {model.message}
         </p>
       )}
@@ -85,6 +85,7 @@ function ModelHead({ model, path }: { model: Model; path: string }) {
       <a class="crumb" href={to('models')}>
         Models
       </a>
+      <span class="crumb">/</span>
       <h1>{model.name}</h1>
       <StateBadge state={model.state} />
       <span class="sub mono">{model.address}</span>

@@ -7,6 +7,8 @@ import { Copyable } from '../parts/copy';
 import { Empty, Failure, useLoad, useRepeat, useTitle } from '../parts/load';
 import { ProgressBar, StateBadge } from '../parts/state';
 import { to } from '../router';
+import { shapeText, signatures } from '../signature';
+import type { Metadata, Tensor } from '../signature';
 import type { Model } from '../types';
 
 const STOPPING_MS = 2000;
@@ -48,7 +50,7 @@ function ModelTable({ list }: { list: Model[] }) {
           <th scope="col">Model</th>
           <th scope="col">Address</th>
           <th scope="col">Framework</th>
-          <th scope="col">Message</th>
+          <th scope="col">Takes and gives</th>
           <th scope="col">Since</th>
         </tr>
       </thead>
@@ -69,12 +71,32 @@ function ModelTable({ list }: { list: Model[] }) {
             <td>{frameworkName(m.spec)}</td>
             <td class="wide">
               {m.state === 'starting' && <ProgressBar progress={m.progress} active />}
-              <span class="sub message">{m.message}</span>
+              {m.state === 'ready' ? (
+                <SignatureLine key={`${m.id} ${m.attempt}`} name={m.name} />
+              ) : (
+                <span class="sub message">{m.message}</span>
+              )}
             </td>
             <td title={dateTime(m.ready_ms || m.created_ms)}>{ago(m.ready_ms || m.created_ms, now.value)}</td>
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+function SignatureLine({ name }: { name: string }) {
+  const { data, error } = useLoad(
+    async (signal) => signatures(await get<Metadata>(`/models/${encodeURIComponent(name)}/metadata`, signal)),
+    [name],
+  );
+  const first = data?.[0];
+  if (error) return <span class="sub message">{error.message}</span>;
+  if (!first) return null;
+  const say = (t: Tensor) => `${t.name}: ${t.dtype}, ${shapeText(t)}`;
+  return (
+    <span class="mono">
+      {first.inputs.map(say).join('; ')} → {first.outputs.map(say).join('; ')}
+    </span>
   );
 }

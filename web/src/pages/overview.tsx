@@ -61,7 +61,10 @@ function Tiles({ status }: { status: Status }) {
             ['up for', duration(status.uptime_ms)],
             ['process', String(status.pid)],
             ['data', status.data_folder],
-            ...Object.entries(status.backend).map(([k, v]): [string, string] => [k.replaceAll('_', ' '), plain(v)]),
+            ...Object.entries(status.backend).map(([k, v]): [string, string] => [
+              k === 'name' ? 'runs tasks on' : k.replaceAll('_', ' '),
+              plain(v),
+            ]),
           ]}
         />
       </section>

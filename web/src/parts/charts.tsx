@@ -8,6 +8,7 @@ import type { Chart } from '../series';
 
 const HEIGHT = 170;
 const COLOURS = ['--accent', '--wait', '--bad', '--ok', '--idle'];
+const BINARY_STEPS = Array.from({ length: 50 }, (_, i) => 2 ** i);
 const DARK = matchMedia('(prefers-color-scheme: dark)');
 
 function formatter(kind: Chart['kind']): (v: number) => string {
@@ -16,7 +17,7 @@ function formatter(kind: Chart['kind']): (v: number) => string {
   return (v) => (Math.abs(v) >= 1e5 || (v !== 0 && Math.abs(v) < 1e-3) ? v.toExponential(2) : String(+v.toPrecision(4)));
 }
 
-function options(chart: Chart, width: number): uPlot.Options {
+function options(chart: Chart, width: number, onCursor: (at: number | null) => void): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const show = formatter(chart.kind);
@@ -30,21 +31,27 @@ function options(chart: Chart, width: number): uPlot.Options {
   return {
     width,
     height: HEIGHT,
+    legend: { show: false },
+    hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)] },
     cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     scales: { x: { time: false } },
     axes: [
       { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map(showX) },
-      { ...axis, size: chart.kind === 'bytes' ? 66 : 52, values: (_, ticks) => ticks.map(show) },
+      {
+        ...axis,
+        size: chart.kind === 'bytes' ? 62 : 46,
+        space: 30,
+        values: (_, ticks) => ticks.map(show),
+        ...(chart.kind === 'bytes' ? { incrs: BINARY_STEPS } : {}),
+      },
     ],
     series: [
-      { label: chart.axis === 'step' ? 'step' : 'time', value: (_, v) => (v === null ? '' : showX(v)) },
+      {},
       ...chart.lines.map((line, i) => ({
-        label: line.name,
         stroke: colour(COLOURS[i % COLOURS.length] ?? '--accent'),
         width: 1.5,
         spanGaps: true,
-        points: { show: line.points.length < 2 },
-        value: (_: uPlot, v: number | null) => (v === null ? '' : show(v)),
+        points: { show: line.points.length < 3 },
       })),
     ],
   };
@@ -52,6 +59,18 @@ function options(chart: Chart, width: number): uPlot.Options {
 
 function table(chart: Chart): uPlot.AlignedData {
   return uPlot.join(chart.lines.map((l) => [l.points.map((p) => p[0]), l.points.map((p) => p[1])]));
+}
+
+/* Under the cursor, else the last one. */
+function valueAt(chart: Chart, line: number, at: number | null): string {
+  const values = at === null ? chart.lines[line]?.points.map((p) => p[1]) : [table(chart)[line + 1]?.[at]];
+  const value = values?.at(-1);
+  return value === undefined || value === null ? '' : formatter(chart.kind)(value);
+}
+
+function positionAt(chart: Chart, at: number): string {
+  const x = table(chart)[0][at] ?? 0;
+  return chart.axis === 'step' ? `step ${x}` : `after ${duration(x * 1000)}`;
 }
 
 /* What makes a chart another one; its data alone only makes it grow. */
@@ -62,9 +81,10 @@ function shape(chart: Chart): string {
 function ChartView({ chart, dark }: { chart: Chart; dark: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
+  const [at, setAt] = useState<number | null>(null);
   useEffect(() => {
     const element = box.current as HTMLDivElement;
-    const made = new uPlot(options(chart, element.clientWidth || 320), table(chart), element);
+    const made = new uPlot(options(chart, element.clientWidth || 320, setAt), table(chart), element);
     plot.current = made;
     const resize = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     resize.observe(element);
@@ -74,10 +94,17 @@ function ChartView({ chart, dark }: { chart: Chart; dark: boolean }) {
     };
   }, [shape(chart), dark]);
   useEffect(() => plot.current?.setData(table(chart)), [chart]);
-  const last = chart.lines.map((l) => `${l.name} ${formatter(chart.kind)(l.points.at(-1)?.[1] ?? NaN)}`).join(', ');
   return (
-    <figure class="chart" aria-label={`Chart of ${chart.title}; last: ${last}`}>
-      <h3>{chart.title}</h3>
+    <figure class="chart" aria-label={`Chart of ${chart.title}`}>
+      <figcaption>
+        {chart.lines.map((line, i) => (
+          <span key={line.name}>
+            <i class={`swatch swatch-${i % COLOURS.length}`} />
+            {line.name} <strong class="measure">{valueAt(chart, i, at)}</strong>
+          </span>
+        ))}
+        {at !== null && <span class="when">{positionAt(chart, at)}</span>}
+      </figcaption>
       <div ref={box} />
     </figure>
   );

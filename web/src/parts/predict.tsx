@@ -60,6 +60,7 @@ export function PredictPanel({ model, path, signature }: Props) {
           <textarea
             id="request"
             spellcheck={false}
+            rows={Math.min(18, example.split('\n').length + 2)}
             value={request}
             onInput={(event) => setRequest(event.currentTarget.value)}
             onKeyDown={onKey}
@@ -105,9 +106,9 @@ function Snippets({ model, request }: { model: Model; request: string }) {
       <header>
         <h2>From your own code</h2>
       </header>
-      <p class="sub">Shell</p>
+      <h3>Shell</h3>
       <Copyable text={curlSnippet(url, request)} label="the curl line" />
-      <p class="sub">Python, nothing to install</p>
+      <h3>Python, nothing to install</h3>
       <Copyable text={pythonSnippet(url, request)} label="the Python lines" />
     </section>
   );
