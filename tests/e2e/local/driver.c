@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The backend of this machine as a program: commands are JSON lines on standard input, observations are JSON lines on
- * standard output. It is also the shim and the unpacker of the tasks it starts, as `cloudml` is. Killing it is part of
- * the tests.
+ * The backend of this machine as a program: commands are JSON lines on standard input, observations are JSON
+ *lines on standard output. It is also the shim and the unpacker of the tasks it starts, as `cloudml` is.
+ *Killing it is part of the tests.
  *
  *	local_driver DATA_FOLDER FRAMEWORK_FILE...
  *	{"op": "launch", "spec": {…}} {"op": "stop", "task", "why", "grace_ms"} {"op": "remove", "task"}
- *	{"op": "log", "task"} {"op": "metrics", "task"} {"op": "put", "org", "key", "file"} {"op": "get", "org", "key"}
+ *	{"op": "log", "task"} {"op": "metrics", "task"} {"op": "put", "org", "key", "file"} {"op": "get",
+ *"org", "key"}
  *	{"op": "list", "org", "prefix"} {"op": "describe"} {"op": "quit"}
  */
 #include <fcntl.h>
@@ -83,7 +84,8 @@ static int op_stop(const json_t *j, struct err *err)
 {
 	enum fail_class why = FAIL_CANCELLED;
 	fail_parse(text(j, "why"), &why);
-	return backend->ops->stop(backend, text(j, "task"), why, json_integer_value(json_object_get(j, "grace_ms")), err);
+	return backend->ops->stop(backend, text(j, "task"), why,
+				  json_integer_value(json_object_get(j, "grace_ms")), err);
 }
 
 static int op_log(const json_t *j, struct err *err)
@@ -132,8 +134,8 @@ static int op_get(const json_t *j, struct err *err)
 static int op_list(const json_t *j, struct err *err)
 {
 	struct blob_list list = {0};
-	int r = blobs->ops->list(blobs, text(j, "org"), text(j, "org"), text(j, "prefix"), NULL, 0, BLOB_LIST_MAX, &list,
-				 err);
+	int r = blobs->ops->list(blobs, text(j, "org"), text(j, "org"), text(j, "prefix"), NULL, 0,
+				 BLOB_LIST_MAX, &list, err);
 	json_t *keys = json_array();
 	for (size_t i = 0; r == 0 && i < list.count; i++)
 		json_array_append_new(keys, json_string(list.entries[i].key));
@@ -230,9 +232,8 @@ int main(int argc, char **argv)
 					    .clock = &clock_real};
 	if (local_new(&config, &backend, &err) < 0)
 		return fail(&err);
-	const struct backend_observer observer = {.task_changed = on_changed,
-						  .task_removed = on_removed,
-						  .attached = on_attached};
+	const struct backend_observer observer = {
+	    .task_changed = on_changed, .task_removed = on_removed, .attached = on_attached};
 	struct loop_fd *watch = loop_fd_new(loop, STDIN_FILENO, LOOP_READ, on_input, NULL, &err);
 	if (!watch || backend->ops->attach(backend, &observer, &err) < 0)
 		return fail(&err);
