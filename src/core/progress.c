@@ -71,11 +71,11 @@ static int64_t metric_step(const struct progress_watch *w, const struct line_fac
 {
 	if (f->explicit_metric)
 		return f->step;
-	if (f->step >= 0 && f->total > 0 && w->epoch > 0)
-		return (w->epoch - 1) * f->total + f->step;
-	if (f->step >= 0)
-		return f->step;
-	return f->epoch >= 0 ? f->epoch : w->epoch;
+	/* The line's own position is the watch's by now; a line without one is at the place reached before
+	 * it. */
+	if (w->step >= 0 && w->total > 0 && w->epoch > 0)
+		return (w->epoch - 1) * w->total + w->step;
+	return w->step >= 0 ? w->step : w->epoch;
 }
 
 static void take_metrics(struct progress_watch *w, const struct line_facts *f, int64_t now_ms,

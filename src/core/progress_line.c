@@ -253,7 +253,8 @@ static const char *read_value(const char *s, double *ret)
 		return NULL;
 	char *end;
 	double value = strtod(s, &end);
-	if (end == s || !ends_value(*end))
+	/* "train: 88%|" is a bar and its title. */
+	if (end == s || !ends_value(*end) || (end[0] == '%' && end[1] == '|'))
 		return NULL;
 	*ret = value;
 	return end;

@@ -75,7 +75,7 @@ struct container_spec {
 	int64_t grace_ms; /* from SIGTERM to SIGKILL, by init */
 };
 
-/* Checks the spec (ERR_INVALID) and writes FOLDER/bundle/config.json. Borrows
+/* Checks the spec (ERR_INVALID) and writes FOLDER/bundle: config.json, plan, skeleton of the root. Borrows
  * spec. A bundle that is there is replaced. ERR_UNSUPPORTED when containers cannot run here (says what is
  * missing). */
 int container_prepare(const struct container_spec *spec, struct err *err);

@@ -12,7 +12,6 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "local/fd_drop.h"
 #include "local/shim_int.h"
 #include "local/text_clean.h"
 
@@ -111,9 +110,11 @@ int shim_model_open(struct shim *s, struct err *err)
 
 void shim_model_started(struct shim *s)
 {
-	fd_drop(&s->ready_write_fd);
+	cleanup_fd(&s->ready_write_fd);
+	s->ready_write_fd = -1;
 	/* Ours would keep clients waiting for ever after the server has died. */
-	fd_drop(&s->listen_fd);
+	cleanup_fd(&s->listen_fd);
+	s->listen_fd = -1;
 }
 
 void shim_model_close(struct shim *s)
@@ -123,5 +124,6 @@ void shim_model_close(struct shim *s)
 	loop_fd_free(s->ready_watch);
 	s->ready_watch = NULL;
 	shim_model_started(s);
-	fd_drop(&s->ready_fd);
+	cleanup_fd(&s->ready_fd);
+	s->ready_fd = -1;
 }

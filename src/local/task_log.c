@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/unit.h"
-#include "local/fd_drop.h"
 #include "local/task_folder.h"
 #include "local/text_clean.h"
 
@@ -111,5 +110,5 @@ void task_log_end_line(struct task_log *l)
 
 void task_log_close(struct task_log *l)
 {
-	fd_drop(&l->fd);
+	cleanup_fd(&l->fd);
 }

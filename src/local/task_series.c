@@ -14,7 +14,6 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "local/fd_drop.h"
 #include "local/task_folder.h"
 
 #define LINE_MAX_BYTES 512
@@ -50,7 +49,7 @@ void task_series_add(struct task_series *s, const char *name, int64_t now_ms, in
 
 void task_series_close(struct task_series *s)
 {
-	fd_drop(&s->fd);
+	cleanup_fd(&s->fd);
 }
 
 struct series {
