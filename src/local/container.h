@@ -127,7 +127,7 @@ struct container_result {
 	char stage[CONTAINER_STAGE_NAME_MAX + 1]; /* first failing stage, "" when none failed */
 	int exit_code;		      /* of that stage; 0 when none failed; -1 when ended by a signal */
 	int exit_signal;	      /* 0 = none */
-	bool out_of_memory;	      /* something in it was killed by the memory limit and it failed */
+	bool out_of_memory;	      /* the memory limit killed something in it, and so all of it */
 	bool stopped;		      /* init got SIGTERM */
 	bool killed;		      /* … and had to kill after grace_ms */
 	int64_t memory_peak_bytes;    /* -1 unknown */

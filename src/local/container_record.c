@@ -218,7 +218,14 @@ int container_result(const struct container_spec *spec, int wait_status, struct 
 		result_without_end(&record, wait_status, &r);
 	oom_kills = oom_kills < record.oom_kills ? record.oom_kills : oom_kills;
 	r.memory_peak_bytes = peak_bytes < record.peak_bytes ? record.peak_bytes : peak_bytes;
-	r.out_of_memory = oom_kills > 0 && (!r.ended || *r.stage);
+	r.out_of_memory = oom_kills > 0;
+	if (r.out_of_memory && !*r.stage) {
+		/* The stage was done before all of the container was killed, as version 2 does in one step.
+		 */
+		memcpy(r.stage, record.progress.stage, sizeof(r.stage));
+		r.exit_code = -1;
+		r.exit_signal = SIGKILL;
+	}
 	explain(spec, &r);
 	*ret = r;
 	return 0;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -29,6 +30,7 @@
 #define OOM_RECHECK_MS 10
 #define OOM_RECHECKS 100
 #define KILL_AGAIN_MS 50
+#define BALLAST_BYTES (1024 * 1024)
 
 static struct {
 	struct init_plan plan;
@@ -40,6 +42,8 @@ static struct {
 	int64_t kill_at_ms;   /* monotonic; 0 = no deadline */
 	long oom_kills;
 	int oom_rechecks;
+	void *ballast; /* memory to fall back on when the container has used up all of its own; NULL = given
+			  back */
 } init;
 
 static int64_t now_ms(clockid_t clock)
@@ -91,6 +95,25 @@ static long long read_number(int fd, const char *key)
 	return strtoll(at, NULL, 10);
 }
 
+static void ballast_take(void)
+{
+	void *p = mmap(NULL, BALLAST_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	init.ballast = p == MAP_FAILED ? NULL : p;
+	/* Our own code must not have to be read in again at the limit. Refused where RLIMIT_MEMLOCK is small:
+	 * no harm. */
+	mlockall(MCL_CURRENT);
+}
+
+/* At the memory limit even the record needs a page that is not there (files in /tmp outlive their writers),
+ * and the next victim would be us. */
+static void ballast_drop(void)
+{
+	if (init.ballast)
+		munmap(init.ballast, BALLAST_BYTES);
+	init.ballast = NULL;
+}
+
 static void kill_all(void)
 {
 	/* Everything in our process namespace but ourselves. */
@@ -104,6 +127,7 @@ static void oom_check(void)
 	long kills = (long)read_number(init.plan.oom, "\noom_kill ");
 	if (kills <= init.oom_kills)
 		return;
+	ballast_drop();
 	init.oom_kills = kills;
 	init.oom_rechecks = 0;
 	kill_all();
@@ -112,6 +136,7 @@ static void oom_check(void)
 static void on_oom_event(void)
 {
 	uint64_t count;
+	ballast_drop();
 	if (read(init.plan.event, &count, sizeof(count)) == (ssize_t)sizeof(count))
 		/* The event comes before the kill is counted. */
 		init.oom_rechecks = OOM_RECHECKS;
@@ -125,6 +150,8 @@ static void reap(void)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid != init.stage)
 			continue;
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			ballast_drop();
 		init.stage = 0;
 		init.stage_status = status;
 	}
@@ -306,6 +333,8 @@ static const char *plan_read(const char *path)
 	close(fd);
 	if (!data)
 		return "no memory";
+	char *fitting = realloc(data, len + 1);
+	data = fitting ? fitting : data;
 	return len > INIT_PLAN_BYTES_MAX ? "the plan is too long" : init_plan_parse(data, len, &init.plan);
 }
 
@@ -337,6 +366,7 @@ int main(int argc, char **argv)
 		dup2(null, 0);
 		close(null);
 	}
+	ballast_take();
 	/* Who sends signals looks for this name: from here on none is lost. */
 	prctl(PR_SET_NAME, "cloudml-init");
 	record("init");
