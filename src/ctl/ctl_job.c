@@ -263,7 +263,7 @@ static void move_commit(struct job_move *m, const char *actor)
 	timer_clear(cj->ctl, &cj->again);
 	if (cj->job->state == JOB_SUBMITTED || cj->job->state == JOB_QUEUED)
 		list_remove(&cj->place);
-	if (m->after.state == JOB_STARTING)
+	if (cj->job->state == JOB_QUEUED && m->after.state == JOB_STARTING)
 		list_append(&cj->ctl->placed, &cj->place); /* counted from the decision on */
 	ctl_op_submit(cj->ctl, &m->op);
 }

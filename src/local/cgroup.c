@@ -220,22 +220,36 @@ static void walk_up(const char *folder, int depth, void (*fn)(const char *folder
 	fn(folder, arg);
 }
 
-static void kill_procs(const char *folder, void *arg)
+/* Calls fn for every process directly in 'folder'; until it says true. */
+static bool each_process(const char *folder, bool (*fn)(pid_t pid, void *arg), void *arg)
 {
-	int *count = arg;
 	char path[PATH_MAX], *end;
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	path_format(path, sizeof(path), "%s/cgroup.procs", folder);
 	fd_read_file(AT_FDCWD, path, CGROUP_PROCS_BYTES_MAX, &text, NULL);
 	for (const char *at = buf_str(&text); *at; at = *end ? end + 1 : end) {
 		long pid = strtol(at, &end, 10);
-		/* 0 stands for a process of a namespace above ours. */
 		if (end == at)
 			break;
-		if (pid > 1)
-			kill((pid_t)pid, SIGKILL);
-		++*count;
+		if (fn((pid_t)pid, arg))
+			return true;
 	}
+	return false;
+}
+
+static bool kill_process(pid_t pid, void *arg)
+{
+	int *count = arg;
+	/* 0 stands for a process of a namespace above ours. */
+	if (pid > 1)
+		kill(pid, SIGKILL);
+	++*count;
+	return false;
+}
+
+static void kill_procs(const char *folder, void *arg)
+{
+	each_process(folder, kill_process, arg);
 }
 
 static void kill_below(const char *folder, void *arg)
@@ -276,13 +290,41 @@ bool cgroup_remove(const struct cgroup_tree *t, const char *name)
 	return gone;
 }
 
-bool cgroup_has(const struct cgroup_tree *t, const char *name, pid_t pid, const char *proc_root)
+struct init_search {
+	const char *proc_root;
+	pid_t pid;
+	bool listens;
+};
+
+/* Process 1 of a namespace has "1" as the last of its numbers. */
+static bool is_init(pid_t pid, void *arg)
 {
-	char path[PATH_MAX], want[256];
+	struct init_search *search = arg;
+	char path[PATH_MAX];
 	CLEANUP(buf) struct buf text = BUF_INIT;
-	path_format(path, sizeof(path), "%s/%d/cgroup", proc_root, (int)pid);
-	path_format(want, sizeof(want), ":/" CGROUP_PARENT "/%s%s\n", name, cgroup_is_v2(t) ? "/c" : "");
-	return fd_read_file(AT_FDCWD, path, 65536, &text, NULL) >= 0 && strstr(buf_str(&text), want);
+	path_format(path, sizeof(path), "%s/%d/status", search->proc_root, (int)pid);
+	if (fd_read_file(AT_FDCWD, path, 65536, &text, NULL) < 0)
+		return false;
+	const char *numbers = strstr(buf_str(&text), "\nNSpid:");
+	size_t n = numbers ? strcspn(numbers + 1, "\n") : 0;
+	if (n < 3 || strncmp(numbers + 1 + n - 2, "\t1", 2) != 0)
+		return false;
+	search->pid = pid;
+	/* It takes this name when no signal can be lost any more. */
+	search->listens = str_starts(buf_str(&text), "Name:\tcloudml-init\n");
+	return true;
+}
+
+pid_t cgroup_init(const struct cgroup_tree *t, const char *name, const char *proc_root, bool *ret_listens)
+{
+	char folder[PATH_MAX];
+	struct init_search search = {.proc_root = proc_root};
+	cgroup_folder(t, "memory", name, folder, sizeof(folder));
+	if (cgroup_is_v2(t))
+		strncat(folder, "/c", sizeof(folder) - strlen(folder) - 1);
+	each_process(folder, is_init, &search);
+	*ret_listens = search.listens;
+	return search.pid;
 }
 
 int cgroup_list(const struct cgroup_tree *t, char ***ret, struct err *err)

@@ -41,7 +41,9 @@ void cgroup_final(const struct cgroup_tree *t, const char *name, int64_t *ret_oo
 int cgroup_kill(const struct cgroup_tree *t, const char *name);
 /* One pass over all controllers. True when nothing is left. */
 bool cgroup_remove(const struct cgroup_tree *t, const char *name);
-bool cgroup_has(const struct cgroup_tree *t, const char *name, pid_t pid, const char *proc_root);
+/* Process 1 of the container as the host numbers it; 0 = none yet or any more. *ret_listens: it is
+ * cloudml-init and waits for signals. */
+pid_t cgroup_init(const struct cgroup_tree *t, const char *name, const char *proc_root, bool *ret_listens);
 int cgroup_list(const struct cgroup_tree *t, char ***ret, struct err *err); /* returns owned */
 
 #endif

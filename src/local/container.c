@@ -98,9 +98,7 @@ static int check_machine(const struct container_spec *spec, struct runtime *ret,
 int container_prepare(const struct container_spec *spec, struct err *err)
 {
 	struct runtime runtime;
-	struct oci_rootfs root;
-	struct container_fds fds;
-	CLEANUP(buf) struct buf plan = BUF_INIT;
+	struct oci_rootfs root = {0};
 	CLEANUP(free) char *init = NULL;
 	CLEANUP(json) json_t *config = NULL;
 	CLEANUP(fd) int bundle = -1;
@@ -110,11 +108,7 @@ int container_prepare(const struct container_spec *spec, struct err *err)
 	r = r < 0 ? r : (bundle = bundle_make(spec->folder, err));
 	if (r < 0)
 		return r;
-	container_fds_number(spec, runtime.cgroup, &fds);
-	container_plan_format(spec, &fds, &plan);
-	r = oci_rootfs_make(spec, bundle, &plan, &root, err);
-	if (r < 0)
-		return err_wrap(err, "preparing container '%s'", spec->name);
+	oci_rootfs_mounts(&root);
 	config = oci_config_format(
 	    spec, &(struct oci_machine){
 		      .runtime = &runtime,

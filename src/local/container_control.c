@@ -30,46 +30,30 @@ static int find_tree(const char *name, struct cgroup_tree *ret, struct err *err)
 }
 
 /* A descriptor of init's process, so that the number cannot become somebody else's while we look. */
-static int init_open(const struct cgroup_tree *tree, const char *name, pid_t *ret_pid, struct err *err)
+static int init_open(const struct cgroup_tree *tree, const char *name, bool *ret_listens)
 {
-	CLEANUP(buf) struct buf text = BUF_INIT;
-	char path[PATH_MAX];
-	path_format(path, sizeof(path), RUNTIME_PIDS "/%s", name);
-	pid_t pid = 0;
-	if (fd_read_file(AT_FDCWD, path, 64, &text, NULL) >= 0)
-		pid = (pid_t)strtol(buf_str(&text), NULL, 10);
-	CLEANUP(fd) int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	if (fd < 0 || !cgroup_has(tree, name, pid, "/proc"))
-		return err_set(err, ERR_NOT_FOUND, "container '%s' does not run", name);
-	*ret_pid = pid;
-	int stolen = fd;
-	fd = -1;
-	return stolen;
-}
-
-/* It takes this name when no signal can be lost any more. */
-static bool init_listens(pid_t pid)
-{
-	CLEANUP(buf) struct buf text = BUF_INIT;
-	char path[64];
-	path_format(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	return fd_read_file(AT_FDCWD, path, 64, &text, NULL) >= 0 &&
-	       strcmp(buf_str(&text), "cloudml-init\n") == 0;
+	bool again;
+	pid_t pid = cgroup_init(tree, name, "/proc", ret_listens);
+	int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (fd < 0 || cgroup_init(tree, name, "/proc", &again) == pid)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 int container_signal(const char *name, int signal_number, struct err *err)
 {
 	struct cgroup_tree tree;
-	pid_t pid = 0;
+	char state[PATH_MAX];
+	bool listens = false;
 	int r = find_tree(name, &tree, err);
 	if (r < 0)
 		return r;
-	char state[PATH_MAX];
+	CLEANUP(fd) int fd = init_open(&tree, name, &listens);
 	path_format(state, sizeof(state), RUNTIME_STATE "/%s", name);
-	CLEANUP(fd) int fd = init_open(&tree, name, &pid, err);
 	if (fd < 0 && access(state, F_OK) < 0)
-		return fd;
-	if (fd < 0 || !init_listens(pid))
+		return err_set(err, ERR_NOT_FOUND, "container '%s' does not run", name);
+	if (fd < 0 || !listens)
 		return err_set(err, ERR_STATE, "container '%s' is starting or ending; try again", name);
 	if (syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0) < 0)
 		return err_sys(err, errno, "cannot send signal %d to container '%s'", signal_number, name);
@@ -78,8 +62,8 @@ int container_signal(const char *name, int signal_number, struct err *err)
 
 static void kill_once(const struct cgroup_tree *tree, const char *name, int *ret_count)
 {
-	pid_t pid;
-	CLEANUP(fd) int fd = init_open(tree, name, &pid, NULL);
+	bool listens;
+	CLEANUP(fd) int fd = init_open(tree, name, &listens);
 	/* The death of process 1 takes its whole process namespace with it, without a race. */
 	if (fd >= 0)
 		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
@@ -134,9 +118,6 @@ int container_cleanup(const char *name, const char *folder, struct err *err)
 	r = path_remove_tree(AT_FDCWD, path, err);
 	if (r < 0)
 		return err_wrap(err, "cleaning up container '%s'", name);
-	path_format(path, sizeof(path), RUNTIME_PIDS "/%s", name);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_sys(err, errno, "cannot remove '%s'", path);
 	if (!folder)
 		return 0;
 	path_format(path, sizeof(path), "%s/bundle", folder);

@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "local/container_int.h"
 #include "local/netns.h"
+#include "local/oci_rootfs.h"
 
 #define HIGH_FD 256 /* above everything that we put in place */
 #define LAUNCH_FDS_MAX (CONTAINER_FDS_MAX + 8)
@@ -30,7 +31,7 @@ enum { PIPE_READ, PIPE_WRITE };
 struct launch {
 	char *argv[20];
 	const char *slirp; /* NULL = no egress */
-	const char *rootfs;
+	struct oci_rootfs root;
 	bool hide_unified;
 	struct netns_blocked blocked;
 	int fds[LAUNCH_FDS_MAX]; /* become 0, 1, 2, … */
@@ -64,6 +65,7 @@ static void cleanup_launch(struct launch *l)
 	close_pair(l->entered);
 	close_pair(l->report);
 	cleanup_fd(&l->null);
+	oci_rootfs_done(&l->root);
 }
 
 static int make_pipe(int pair[2], struct err *err)
@@ -155,16 +157,18 @@ static void child_network(struct launch *l)
 		child_fail(l, "starting slirp4netns", errno);
 }
 
-/* The task folder may be closed to others, and so to the container's root: it finds its root at a path that
- * is open. */
+/* The task folder may be closed to others, and so to the container's root: its skeleton lies elsewhere. */
 static void child_mounts(struct launch *l)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		child_fail(l, "making a mount namespace", errno);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		child_fail(l, "making mounts private", errno);
-	if (mount(l->rootfs, CONTAINER_ROOT, NULL, MS_BIND, NULL) < 0)
+	if (mount("cloudml", CONTAINER_ROOT, "tmpfs", 0, "mode=755") < 0)
 		child_fail(l, "mounting the container's root", errno);
+	int r = oci_rootfs_apply(&l->root, CONTAINER_ROOT);
+	if (r < 0)
+		child_fail(l, "making the container's root", -r);
 	if (l->hide_unified && umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0)
 		child_fail(l, "hiding the version 2 control groups from crun", errno);
 }
@@ -195,7 +199,7 @@ static _Noreturn void child_exec(struct launch *l)
 
 static int make_folders(struct err *err)
 {
-	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, RUNTIME_PIDS, CONTAINER_ROOT};
+	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, CONTAINER_ROOT};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdir(folders[i], 0711) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "cannot make '%s'", folders[i]);
@@ -227,6 +231,16 @@ static void collect_fds(struct launch *l, const struct container_spec *spec, int
 			l->fds[l->fd_count++] = own[i];
 }
 
+static int build_root(struct launch *l, const struct container_spec *spec, const struct runtime *r,
+		      struct err *err)
+{
+	CLEANUP(buf) struct buf plan = BUF_INIT;
+	struct container_fds fds;
+	container_fds_number(spec, r->cgroup, &fds);
+	container_plan_format(spec, &fds, &plan);
+	return oci_rootfs_build(spec, &plan, &l->root, err);
+}
+
 static int launch_init(struct launch *l, const struct container_spec *spec, const struct runtime *r,
 		       struct err *err)
 {
@@ -240,7 +254,8 @@ static int launch_init(struct launch *l, const struct container_spec *spec, cons
 	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (l->null < 0)
 		return err_sys(err, errno, "cannot open '/dev/null'");
-	int e = make_pipe(l->report, err);
+	int e = build_root(l, spec, r, err);
+	e = e < 0 ? e : make_pipe(l->report, err);
 	e = e < 0 ? e : make_pipe(l->input, err);
 	if (e < 0 || spec->network != NETWORK_EGRESS)
 		return e;
@@ -290,8 +305,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 {
 	struct runtime runtime;
 	struct cgroup_watch watch = {-1, -1, -1};
-	char bundle[PATH_MAX], rootfs[PATH_MAX], pid_file[PATH_MAX], log[PATH_MAX], state[PATH_MAX],
-	    preserve[16];
+	char bundle[PATH_MAX], log[PATH_MAX], state[PATH_MAX], preserve[16];
 	CLEANUP(launch)
 	struct launch l = {.null = -1,
 			   .input = {-1, -1},
@@ -311,9 +325,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	if (access(state, F_OK) == 0)
 		return err_set(err, ERR_EXISTS, "container '%s' exists", spec->name);
 	path_format(bundle, sizeof(bundle), "%s/bundle", spec->folder);
-	path_format(rootfs, sizeof(rootfs), "%s/bundle/rootfs", spec->folder);
 	path_format(log, sizeof(log), "%s/bundle/runtime.log", spec->folder);
-	path_format(pid_file, sizeof(pid_file), RUNTIME_PIDS "/%s", spec->name);
 	r = launch_init(&l, spec, &runtime, err);
 	r = r < 0 ? r : (record = record_create(spec->folder, err));
 	r = r < 0 ? r : cgroup_make(&tree, spec->name, err);
@@ -321,21 +333,9 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	if (r >= 0) {
 		collect_fds(&l, spec, output_fd, record, &watch);
 		snprintf(preserve, sizeof(preserve), "%d", l.fd_count - 3);
-		char *argv[] = {runtime.path,
-				"--root",
-				RUNTIME_STATE,
-				"--log",
-				log,
-				"run",
-				"--bundle",
-				bundle,
-				"--pid-file",
-				pid_file,
-				"--preserve-fds",
-				preserve,
-				(char *)spec->name,
-				NULL};
-		l.rootfs = rootfs;
+		char *argv[] = {
+		    runtime.path,     "--root", RUNTIME_STATE,	    "--log", log, "run", "--bundle", bundle,
+		    "--preserve-fds", preserve, (char *)spec->name, NULL};
 		memcpy(l.argv, argv, sizeof(argv));
 		r = launch_run(&l, ret_pid, err);
 	}

@@ -16,6 +16,7 @@
 #include "base/unit.h"
 #include "local/env_files.h"
 #include "local/env_vars.h"
+#include "local/fd_drop.h"
 #include "local/sandbox.h"
 #include "local/uv_progress.h"
 
@@ -224,9 +225,11 @@ static void commit_work(void *arg)
 	} else {
 		explain(b);
 	}
-	if (!good)
+	if (good)
+		b->err = ERR_INIT;
+	else
 		env_files_abandon(&b->files);
-	cleanup_fd(&b->files.lock_fd);
+	fd_drop(&b->files.lock_fd);
 }
 
 static void commit_done(void *arg)
@@ -327,7 +330,8 @@ static void on_timer(void *arg);
 static void begin_work(void *arg)
 {
 	struct env_build *b = arg;
-	env_files_begin(&b->files, b->config.uid_base, &b->err);
+	if (env_files_begin(&b->files, b->config.uid_base, &b->err) >= 0)
+		b->err = ERR_INIT; /* may hold an error that was overcome */
 }
 
 static void begin_done(void *arg)
@@ -335,12 +339,12 @@ static void begin_done(void *arg)
 	struct env_build *b = arg;
 	if (!b->err.code && b->cancelled)
 		err_set(&b->err, ERR_CANCELLED, "stopped while the environment was being prepared");
-	if (!b->err.code)
-		start_build(b, &b->err);
+	if (!b->err.code && start_build(b, &b->err) >= 0)
+		b->err = ERR_INIT;
 	if (b->err.code) {
 		struct err err = b->err;
 		env_files_abandon(&b->files);
-		cleanup_fd(&b->files.lock_fd);
+		fd_drop(&b->files.lock_fd);
 		finish(b, &err);
 		return;
 	}
@@ -373,8 +377,10 @@ static void wait_turn(struct env_build *b)
 		return;
 	}
 	if (r < 0 || env_files_ready(&b->files)) { /* ready: built between the look and the lock */
-		if (r == 0)
-			cleanup_fd(&b->files.lock_fd);
+		if (r == 0) {
+			fd_drop(&b->files.lock_fd);
+			err = ERR_INIT;
+		}
 		finish(b, &err);
 		return;
 	}
@@ -430,7 +436,7 @@ void env_build_free(struct env_build *b)
 	free(b->install_argv);
 	free(b->env_folder);
 	free(b->uv);
-	cleanup_fd(&b->log_fd);
+	fd_drop(&b->log_fd);
 	free(b);
 }
 

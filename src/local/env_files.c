@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "local/container.h"
+#include "local/fd_drop.h"
 
 void env_files_init(struct env_files *f, const char *data_folder, const struct env_want *want)
 {
@@ -31,8 +32,8 @@ void env_files_init(struct env_files *f, const char *data_folder, const struct e
 
 void env_files_done(struct env_files *f)
 {
-	cleanup_fd(&f->lock_fd);
-	cleanup_fd(&f->cache_lock_fd);
+	fd_drop(&f->lock_fd);
+	fd_drop(&f->cache_lock_fd);
 	free(f->envs);
 	free(f->path);
 	free(f->build);
@@ -77,7 +78,7 @@ static void return_cache(struct env_files *f)
 	}
 	if (f->cache_lock_fd >= 0 && access(f->cache, F_OK) < 0 && rename(inner, f->cache) < 0)
 		log_warn("env.cache path=%s error=\"%s\"", f->cache, strerror(errno));
-	cleanup_fd(&f->cache_lock_fd);
+	fd_drop(&f->cache_lock_fd);
 }
 
 static int take_cache(struct env_files *f, struct err *err)

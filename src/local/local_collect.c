@@ -134,9 +134,10 @@ static void drop_checkpoints(struct local_task *t)
 static void collect_work(void *arg)
 {
 	struct local_task *t = arg;
-	t->err = ERR_INIT;
-	if (collect(t, &t->err) == 0)
-		drop_checkpoints(t);
+	if (collect(t, &t->err) < 0)
+		return;
+	t->err = ERR_INIT; /* may hold an error that was overcome */
+	drop_checkpoints(t);
 }
 
 static void on_retry(void *arg)
@@ -192,18 +193,22 @@ void local_collect(struct local_task *t)
 
 /* Out of the list of tasks at once: a folder that lost only some of its files would be taken for something
  * else. */
+static int remove_folder(struct local_task *t, struct err *err)
+{
+	int r = container_cleanup(t->name, t->folder, err);
+	if (r < 0)
+		return r;
+	CLEANUP(free) char *aside = mem_printf("%s/.%s.removed", t->local->tasks_folder, t->name);
+	if (rename(t->folder, aside) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "cannot move '%s' aside", t->folder);
+	return path_remove_tree(AT_FDCWD, aside, err);
+}
+
 static void remove_work(void *arg)
 {
 	struct local_task *t = arg;
-	t->err = ERR_INIT;
-	if (container_cleanup(t->name, t->folder, &t->err) < 0)
-		return;
-	CLEANUP(free) char *aside = mem_printf("%s/.%s.removed", t->local->tasks_folder, t->name);
-	if (rename(t->folder, aside) < 0 && errno != ENOENT) {
-		err_sys(&t->err, errno, "cannot move '%s' aside", t->folder);
-		return;
-	}
-	path_remove_tree(AT_FDCWD, aside, &t->err);
+	if (remove_folder(t, &t->err) >= 0)
+		t->err = ERR_INIT;
 }
 
 static void on_remove_again(void *arg)

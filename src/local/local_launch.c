@@ -106,8 +106,8 @@ static int write_folder(struct local_task *t, struct err *err)
 static void launch_work(void *arg)
 {
 	struct local_task *t = arg;
-	t->err = ERR_INIT;
-	write_folder(t, &t->err);
+	if (write_folder(t, &t->err) >= 0)
+		t->err = ERR_INIT; /* may hold an error that was overcome */
 }
 
 static void fail_launch(struct local_task *t);

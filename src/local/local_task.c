@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "local/local_int.h"
+#include "local/fd_drop.h"
 
 struct local_task *local_task_new(struct local *l, const char *name)
 {
@@ -32,8 +33,7 @@ static void stop_watching(struct local_task *t)
 	t->watch = NULL;
 	loop_fd_free(t->pid_watch);
 	t->pid_watch = NULL;
-	cleanup_fd(&t->pid_fd);
-	t->pid_fd = -1;
+	fd_drop(&t->pid_fd);
 	loop_child_free(t->child);
 	t->child = NULL;
 }
@@ -120,8 +120,7 @@ static void watch_process(struct local_task *t, int folder_fd)
 		return;
 	t->pid_fd = pidfd_open(pid, 0);
 	if (t->pid_fd < 0 || !folder_is_locked(folder_fd)) {
-		cleanup_fd(&t->pid_fd);
-		t->pid_fd = -1;
+		fd_drop(&t->pid_fd);
 		return; /* the timer looks again */
 	}
 	t->pid_watch = loop_fd_new(t->local->config.loop, t->pid_fd, LOOP_READ, on_shim_gone, t, &err);

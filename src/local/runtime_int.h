@@ -9,7 +9,6 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define RUNTIME_FOLDER "/run/cloudml"	      /* 0711, root */
 #define RUNTIME_STATE RUNTIME_FOLDER "/state" /* --root of the runtime */
-#define RUNTIME_PIDS RUNTIME_FOLDER "/pids"   /* NAME: process id of init on the host */
 
 /* Where a container's root is bound, in the private mount namespace of its runtime. */
 #define CONTAINER_ROOT RUNTIME_FOLDER "/root"

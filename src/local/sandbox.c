@@ -15,10 +15,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "local/fd_drop.h"
 
 #define CHUNK_BYTES 65536
 #define RETRY_OUTPUT_MS 1000
 #define RETRY_SIGNAL_MS 50
+#define KILLS_PATIENT 10
 
 struct sandbox {
 	struct loop *loop;
@@ -31,7 +33,8 @@ struct sandbox {
 	char chunk[CHUNK_BYTES];
 	size_t chunk_len;   /* refused output, offered again */
 	int64_t kill_at_ms; /* monotonic; 0 = no stop asked for */
-	bool dead;	    /* the container has ended and is cleaned up; output may be left in the pipe */
+	int kills;
+	bool dead; /* the container has ended and is cleaned up; output may be left in the pipe */
 	struct container_result result;
 };
 
@@ -129,6 +132,9 @@ static void on_kill(void *arg)
 	struct err err = ERR_INIT;
 	if (container_kill(s->spec->name, &err) < 0)
 		log_warn("container.kill name=%s error=\"%s\"", s->spec->name, err.msg);
+	if (s->kills++ >= KILLS_PATIENT &&
+	    s->pid_watch) /* the container is gone, the runtime does not notice */
+		kill(s->pid, SIGKILL);
 	/* Until it is seen to be gone. */
 	loop_timer_set(s->kill_timer, RETRY_OUTPUT_MS, 0);
 }
@@ -211,7 +217,7 @@ void sandbox_free(struct sandbox *s)
 	loop_timer_free(s->output_timer);
 	loop_timer_free(s->signal_timer);
 	loop_timer_free(s->kill_timer);
-	cleanup_fd(&s->pid_fd);
-	cleanup_fd(&s->output_fd);
+	fd_drop(&s->pid_fd);
+	fd_drop(&s->output_fd);
 	free(s);
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "local/local.h"
+#include "local/fd_drop.h"
 #include "local/shim_int.h"
 
 #define SHUTDOWN_GRACE_MS 10000
@@ -212,7 +213,8 @@ static void on_env_done(void *arg, const char *path, const struct err *result)
 		err_set(&err, ERR_CANCELLED, "stopped before the program was started");
 	if (!err.code) {
 		shim_set_phase(s, TASK_PREPARING, "starting");
-		start_container(s, &err);
+		if (start_container(s, &err) >= 0)
+			err = ERR_INIT; /* may hold an error that was overcome */
 	}
 	if (err.code)
 		end_with_err(s, &err);
@@ -319,9 +321,9 @@ static void shim_done(struct shim *s)
 	free(s->serve_error);
 	free(s->folder);
 	free(s->data_folder);
-	cleanup_fd(&s->folder_fd);
+	fd_drop(&s->folder_fd);
 	loop_free(s->loop);
-	cleanup_fd(&s->lock_fd); /* last of all */
+	fd_drop(&s->lock_fd); /* last of all */
 }
 
 int local_shim_main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "local/fd_drop.h"
 #include "local/shim_int.h"
 #include "local/text_clean.h"
 
@@ -110,11 +111,9 @@ int shim_model_open(struct shim *s, struct err *err)
 
 void shim_model_started(struct shim *s)
 {
-	cleanup_fd(&s->ready_write_fd);
-	s->ready_write_fd = -1;
+	fd_drop(&s->ready_write_fd);
 	/* Ours would keep clients waiting for ever after the server has died. */
-	cleanup_fd(&s->listen_fd);
-	s->listen_fd = -1;
+	fd_drop(&s->listen_fd);
 }
 
 void shim_model_close(struct shim *s)
@@ -124,6 +123,5 @@ void shim_model_close(struct shim *s)
 	loop_fd_free(s->ready_watch);
 	s->ready_watch = NULL;
 	shim_model_started(s);
-	cleanup_fd(&s->ready_fd);
-	s->ready_fd = -1;
+	fd_drop(&s->ready_fd);
 }

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/unit.h"
+#include "local/fd_drop.h"
 #include "local/task_folder.h"
 #include "local/text_clean.h"
 
@@ -110,5 +111,5 @@ void task_log_end_line(struct task_log *l)
 
 void task_log_close(struct task_log *l)
 {
-	cleanup_fd(&l->fd);
+	fd_drop(&l->fd);
 }

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "local/fd_drop.h"
 #include "local/task_folder.h"
 
 #define LINE_MAX_BYTES 512
@@ -49,7 +50,7 @@ void task_series_add(struct task_series *s, const char *name, int64_t now_ms, in
 
 void task_series_close(struct task_series *s)
 {
-	cleanup_fd(&s->fd);
+	fd_drop(&s->fd);
 }
 
 struct series {

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One HTTP/1 request as the transport hands it to a protocol, body and all. */
+#ifndef SERVING_HTTP_H
+#define SERVING_HTTP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "serving/server.h"
+#include "serving/shared.h"
+
+#define HTTP_JSON "application/json"
+
+struct http_call {
+	struct server *server;
+	const char *method, *path; /* the path is still percent-encoded, without the query */
+	struct str body; /* decompressed; ends with a NUL that is not counted; view until the answer */
+};
+
+/* Ends the call, at once or later; 'c' is gone afterwards. Takes the body. */
+void http_reply(struct http_call *c, int status, const char *content_type, struct buf *takes_body);
+
+/* The one entry of the REST protocols; calls http_reply exactly once, at once or later. */
+void tfs_rest_handle(struct http_call *c);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/2 without TLS (prior knowledge) for gRPC: connections on nghttp2. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "serving/http2_int.h"
+
+#define READ_BYTES ((size_t)128 * 1024)
+#define READS_PER_TURN 4 /* then others get their turn */
+#define WINDOW_BYTES (1 << 20)
+#define HEADER_LIST_BYTES (16 * 1024)
+#define RESET_BURST 200
+#define RESETS_PER_SECOND 50
+#define CONTINUATIONS_MAX 8
+#define OUTBOUND_ACKS_MAX 1000
+#define SETTINGS_MAX 32
+
+static void connection_free(struct h2_connection *c)
+{
+	struct http2 *h = c->http2;
+
+	server_loop_timer_stop(h->server->loop, &c->idle);
+	server_loop_remove(h->server->loop, &c->source);
+	list_remove(&c->node);
+	nghttp2_session_del(c->session); /* tells no stream */
+	struct h2_stream *s;
+	LIST_EACH(s, &c->streams, node)
+	h2_stream_detach(s);
+	close(c->source.fd);
+	buf_done(&c->out);
+	free(c);
+	server_connection_end(h->server);
+}
+
+/* Sends what is queued in c->out. False when the connection is broken. */
+static bool flush_out(struct h2_connection *c)
+{
+	while (c->sent < c->out.len) {
+		ssize_t n = send(c->source.fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		c->sent += (size_t)n;
+	}
+	buf_clear(&c->out);
+	c->sent = 0;
+	return true;
+}
+
+static bool is_finished(struct h2_connection *c)
+{
+	if (c->sent < c->out.len || nghttp2_session_want_write(c->session))
+		return false;
+	return !nghttp2_session_want_read(c->session) || (c->draining && list_empty(&c->streams));
+}
+
+void h2_connection_update(struct h2_connection *c)
+{
+	struct server_loop *loop = c->http2->server->loop;
+	bool broken = false;
+
+	if (c->updating) /* an answer given while bytes are read goes out at the end of the read */
+		return;
+	while (!broken && c->out.len - c->sent < H2_OUT_HIGH && nghttp2_session_want_write(c->session)) {
+		if (nghttp2_session_send(c->session) != 0)
+			broken = true;
+		if (!broken && !flush_out(c))
+			broken = true;
+		if (c->sent < c->out.len)
+			break;
+	}
+	if (!broken && !flush_out(c))
+		broken = true;
+	if (broken || is_finished(c)) {
+		connection_free(c);
+		return;
+	}
+	server_loop_change(loop, &c->source, EPOLLIN | (c->sent < c->out.len ? EPOLLOUT : 0));
+}
+
+/* False when the connection must close. */
+static bool read_in(struct h2_connection *c)
+{
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		ssize_t n = recv(c->source.fd, c->http2->in, READ_BYTES, 0), used;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		if (n == 0)
+			return false;
+		used = nghttp2_session_mem_recv(c->session, c->http2->in, (size_t)n);
+		if (used < 0)
+			return false;
+		if ((size_t)n < READ_BYTES)
+			return true;
+	}
+	return true;
+}
+
+static void connection_event(struct loop_source *source, uint32_t events)
+{
+	struct h2_connection *c = CONTAINER_OF(source, struct h2_connection, source);
+	bool alive = true;
+
+	c->updating = true;
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		alive = read_in(c);
+	c->updating = false;
+	if (!alive) {
+		if (c->sent == c->out.len)
+			nghttp2_session_send(c->session); /* a GOAWAY that says why, as far as it fits */
+		flush_out(c);
+		connection_free(c);
+		return;
+	}
+	h2_connection_watch(c);
+	h2_connection_update(c);
+}
+
+static void idle_timeout(struct loop_timer *t)
+{
+	struct h2_connection *c = CONTAINER_OF(t, struct h2_connection, idle);
+
+	/* Headers or a body did not arrive in time: a reset would keep a slow sender's connection alive. */
+	nghttp2_session_terminate_session(c->session, NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_connection_update(c);
+}
+
+static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len, int flags, void *user)
+{
+	struct h2_connection *c = user;
+
+	if (c->out.len - c->sent >= H2_OUT_HIGH)
+		return NGHTTP2_ERR_WOULDBLOCK;
+	buf_add(&c->out, data, len);
+	return (ssize_t)len;
+}
+
+/* Everything that nghttp2 needs to know, once per process. */
+static int make_templates(struct http2 *h, struct err *err)
+{
+	if (nghttp2_session_callbacks_new(&h->callbacks) != 0 || nghttp2_option_new(&h->option) != 0)
+		return err_set(err, ERR_NO_MEMORY, "no memory for HTTP/2");
+	nghttp2_session_callbacks_set_send_callback(h->callbacks, on_send);
+	h2_stream_callbacks(h->callbacks);
+	nghttp2_option_set_stream_reset_rate_limit(h->option, RESET_BURST, RESETS_PER_SECOND);
+	nghttp2_option_set_max_continuations(h->option, CONTINUATIONS_MAX);
+	nghttp2_option_set_max_outbound_ack(h->option, OUTBOUND_ACKS_MAX);
+	nghttp2_option_set_max_settings(h->option, SETTINGS_MAX);
+	nghttp2_option_set_no_closed_streams(h->option, 1);
+	nghttp2_option_set_server_fallback_rfc7540_priorities(h->option, 0);
+	return 0;
+}
+
+int http2_new(struct server *s, struct http2 **ret, struct err *err)
+{
+	struct http2 *h = MEM_NEW(struct http2);
+	int r;
+
+	h->server = s;
+	list_init(&h->connections);
+	h->in = mem_alloc(READ_BYTES);
+	r = make_templates(h, err);
+	if (r < 0) {
+		http2_free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void http2_free(struct http2 *h)
+{
+	if (!h)
+		return;
+	struct h2_connection *c;
+	LIST_EACH(c, &h->connections, node)
+	connection_free(c);
+	nghttp2_session_callbacks_del(h->callbacks);
+	nghttp2_option_del(h->option);
+	free(h->in);
+	free(h);
+}
+
+static bool start_session(struct h2_connection *c)
+{
+	const nghttp2_settings_entry settings[] = {
+	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX},
+	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
+	    {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES},
+	};
+
+	return nghttp2_session_server_new2(&c->session, c->http2->callbacks, c, c->http2->option) == 0 &&
+	       nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) == 0 &&
+	       nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
+						     H2_CONNECTION_WINDOW) == 0;
+}
+
+void http2_accept(struct http2 *h, int fd)
+{
+	struct h2_connection *c = MEM_NEW(struct h2_connection);
+	struct err err = ERR_INIT;
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		   sizeof(on)); /* fails on a Unix socket, which needs none */
+	c->http2 = h;
+	c->source.fd = fd;
+	c->source.on_event = connection_event;
+	c->idle.on_timer = idle_timeout;
+	list_init(&c->streams);
+	list_init(&c->incoming);
+	list_init(&c->node);
+	list_append(&h->connections, &c->node);
+	if (!start_session(c) || server_loop_add(h->server->loop, &c->source, EPOLLIN, &err) < 0) {
+		log_warn("http2.refused reason=%s", err.code ? err.msg : "no memory");
+		connection_free(c);
+		return;
+	}
+	connection_event(&c->source, EPOLLIN);
+}
+
+void http2_drain(struct http2 *h)
+{
+	struct h2_connection *c;
+
+	LIST_EACH(c, &h->connections, node)
+	{
+		c->draining = true;
+		nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+				      nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
+				      NULL, 0);
+		h2_connection_update(c);
+	}
+}

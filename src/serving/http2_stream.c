@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams of an HTTP/2 connection: one gRPC call each. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "serving/http2_int.h"
+#include "serving/inflate.h"
+
+#define NS_PER_MS 1000000
+
+/* The bytes of a request, alive as long as somebody counts on them. */
+struct h2_message {
+	struct shared shared;
+	struct grpc_reader reader;
+	char *inflated; /* owned; NULL when the message came as it is */
+};
+
+static void message_free(struct shared *shared)
+{
+	struct h2_message *m = CONTAINER_OF(shared, struct h2_message, shared);
+
+	grpc_reader_done(&m->reader);
+	free(m->inflated);
+	free(m);
+}
+
+static void count_bytes(struct h2_stream *s, int64_t bytes)
+{
+	s->server->request_bytes += bytes - s->counted_bytes;
+	s->counted_bytes = bytes;
+}
+
+static void stream_free(struct h2_stream *s)
+{
+	count_bytes(s, 0);
+	list_remove(&s->node);
+	list_remove(&s->incoming_node);
+	grpc_reader_done(&s->reader);
+	buf_done(&s->reply);
+	free(s);
+}
+
+void h2_stream_detach(struct h2_stream *s)
+{
+	s->connection = NULL;
+	if (s->running) {
+		list_remove(&s->node);
+		list_remove(&s->incoming_node);
+	} else {
+		stream_free(s);
+	}
+}
+
+void h2_connection_watch(struct h2_connection *c)
+{
+	struct server *server = c->http2->server;
+	struct h2_stream *oldest;
+
+	if (list_empty(&c->incoming)) {
+		server_loop_timer_stop(server->loop, &c->idle);
+		return;
+	}
+	oldest = LIST_ENTRY(c->incoming.next, struct h2_stream, incoming_node);
+	server_loop_timer_start(server->loop, &c->idle,
+				oldest->started_ns + server->options->body_timeout_ms * NS_PER_MS);
+}
+
+static nghttp2_nv header(const char *name, const char *value, size_t value_len)
+{
+	return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), value_len,
+			    NGHTTP2_NV_FLAG_NO_COPY_NAME};
+}
+
+static void reject_http(struct h2_stream *s, const char *status)
+{
+	nghttp2_nv headers[] = {header(":status", status, 3)};
+
+	s->answered = true;
+	nghttp2_submit_headers(s->connection->session, NGHTTP2_FLAG_END_STREAM, s->id, NULL, headers, 1,
+			       NULL);
+}
+
+/* An answer without a message: headers and trailers in one. */
+static void submit_failure(struct h2_stream *s, const struct err *err)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	char status[16];
+	nghttp2_nv headers[] = {header(":status", "200", 3), header("content-type", "application/grpc", 16),
+				header("grpc-status", status, 0), header("grpc-message", NULL, 0)};
+
+	grpc_message_encode(&text, err->msg);
+	headers[2].valuelen = (size_t)snprintf(status, sizeof(status), "%d", err_grpc(err->code));
+	headers[3].value = (uint8_t *)buf_str(&text);
+	headers[3].valuelen = text.len;
+	s->answered = true;
+	nghttp2_submit_headers(s->connection->session, NGHTTP2_FLAG_END_STREAM, s->id, NULL, headers, 4,
+			       NULL);
+}
+
+static ssize_t reply_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t length, uint32_t *flags,
+			  nghttp2_data_source *source, void *user)
+{
+	struct h2_stream *s = source->ptr;
+	size_t left = s->reply.len - s->reply_sent;
+	size_t n = left < length ? left : length;
+	nghttp2_nv trailers[] = {header("grpc-status", "0", 1)};
+
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (n == left) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		if (nghttp2_submit_trailer(session, id, trailers, 1) != 0)
+			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
+	return (ssize_t)n;
+}
+
+static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_header,
+			size_t length, nghttp2_data_source *source, void *user)
+{
+	struct h2_connection *c = user;
+	struct h2_stream *s = source->ptr;
+
+	if (c->out.len - c->sent >= H2_OUT_HIGH)
+		return NGHTTP2_ERR_WOULDBLOCK;
+	buf_add(&c->out, frame_header, 9);
+	buf_add(&c->out, s->reply.data + s->reply_sent, length);
+	s->reply_sent += length;
+	return 0;
+}
+
+/* The protocol is done with the call: the request's bytes go, the stream stays until its answer is sent. */
+static void end_call(struct h2_stream *s)
+{
+	shared_unref(s->call.memory);
+	s->call.memory = NULL;
+	s->running = false;
+	count_bytes(s, 0);
+	server_call_end(s->server);
+}
+
+void rpc_reply(struct rpc_call *call, struct buf *takes_message)
+{
+	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
+	nghttp2_nv headers[] = {header(":status", "200", 3), header("content-type", "application/grpc", 16)};
+	nghttp2_data_provider provider = {.source.ptr = s, .read_callback = reply_read};
+
+	end_call(s);
+	s->reply = *takes_message;
+	*takes_message = BUF_INIT;
+	if (!s->connection) {
+		stream_free(s);
+		return;
+	}
+	grpc_prefix_write((uint8_t *)s->reply.data, false, (uint32_t)(s->reply.len - GRPC_PREFIX_BYTES));
+	s->answered = true;
+	nghttp2_submit_response(s->connection->session, s->id, headers, 2, &provider);
+	h2_connection_update(s->connection);
+}
+
+void rpc_fail(struct rpc_call *call, const struct err *err)
+{
+	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
+
+	end_call(s);
+	if (!s->connection) {
+		stream_free(s);
+		return;
+	}
+	submit_failure(s, err);
+	h2_connection_update(s->connection);
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct h2_connection *c = user;
+	struct h2_stream *s;
+
+	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	s = MEM_NEW(struct h2_stream);
+	s->connection = c;
+	s->server = c->http2->server;
+	s->id = frame->hd.stream_id;
+	s->started_ns = clock_monotonic_ns();
+	s->call.server = s->server;
+	s->call.deadline_ns = INT64_MAX;
+	list_init(&s->node);
+	list_init(&s->incoming_node);
+	list_append(&c->streams, &s->node);
+	list_append(&c->incoming, &s->incoming_node);
+	nghttp2_session_set_stream_user_data(session, s->id, s);
+	return 0;
+}
+
+static void take_header(struct h2_stream *s, struct str name, struct str value)
+{
+	int64_t timeout_ns;
+
+	if (str_eq(name, ":method")) {
+		s->is_post = str_eq(value, "POST");
+	} else if (str_eq(name, ":path") && value.len < H2_PATH_MAX) {
+		memcpy(s->path, value.data, value.len);
+		s->path[value.len] = 0;
+	} else if (str_eq(name, "content-type")) {
+		s->is_grpc = value.len >= 16 && memcmp(value.data, "application/grpc", 16) == 0 &&
+			     (value.len == 16 || value.data[16] == '+' || value.data[16] == ';');
+	} else if (str_eq(name, "grpc-encoding")) {
+		s->gzip = str_eq(value, "gzip") || str_eq(value, "deflate");
+		s->unknown_encoding = !s->gzip && !str_eq(value, "identity");
+	} else if (str_eq(name, "grpc-timeout")) {
+		struct err err = ERR_INIT;
+		s->failed_header |= grpc_timeout_parse(value, &timeout_ns, &err) < 0;
+		if (!s->failed_header &&
+		    __builtin_add_overflow(s->started_ns, timeout_ns, &s->call.deadline_ns))
+			s->call.deadline_ns = INT64_MAX;
+	}
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user)
+{
+	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+	if (s && frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		take_header(s, (struct str){(const char *)name, name_len},
+			    (struct str){(const char *)value, value_len});
+	return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
+		   void *user)
+{
+	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+	struct err err = ERR_INIT;
+	size_t used;
+	int r;
+
+	if (!s || s->answered)
+		return 0;
+	r = grpc_reader_feed(&s->reader, data, len, (size_t)s->server->options->message_bytes_max, &used,
+			     &err);
+	if (r >= 0 && used < len)
+		r = err_set(&err, ERR_UNSUPPORTED, "a unary call takes one message, more were sent");
+	count_bytes(s, (int64_t)s->reader.message_len);
+	if (r >= 0 && s->server->request_bytes > s->server->options->request_bytes_max)
+		r = err_set(&err, ERR_LIMIT, "requests in flight hold more than %lld bytes; try again later",
+			    (long long)s->server->options->request_bytes_max);
+	if (r < 0) {
+		grpc_reader_done(&s->reader);
+		count_bytes(s, 0);
+		submit_failure(s, &err);
+	}
+	return 0;
+}
+
+static int inflate_message(struct h2_stream *s, struct h2_message *m, struct err *err)
+{
+	struct buf out = BUF_INIT;
+	int r;
+
+	if (!s->gzip)
+		return err_set(err, ERR_INTERNAL,
+			       "message is compressed but grpc-encoding names no compression");
+	r = inflate_all(m->reader.message, m->reader.message_len,
+			(size_t)s->server->options->message_bytes_max, &out, err);
+	if (r < 0)
+		return r;
+	grpc_reader_done(&m->reader);
+	s->call.message = (struct str){buf_str(&out), out.len};
+	m->inflated = buf_steal(&out);
+	s->call.message.data = m->inflated;
+	return 0;
+}
+
+static const struct rpc_method *find_method(const char *path)
+{
+	for (const struct rpc_method *m = tfs_rpc_methods; m->path; m++)
+		if (strcmp(m->path, path) == 0)
+			return m;
+	return NULL;
+}
+
+/* What is wrong with a request as a whole, before its bytes are looked at. */
+static int check_request(struct h2_stream *s, struct err *err)
+{
+	if (s->failed_header)
+		return err_set(err, ERR_INTERNAL, "malformed grpc-timeout");
+	if (s->unknown_encoding)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "grpc-encoding is not supported; send identity, gzip or deflate");
+	if (!grpc_reader_complete(&s->reader))
+		return err_set(err, ERR_INTERNAL, "the request ended before its message was complete");
+	return 0;
+}
+
+static void dispatch(struct h2_stream *s)
+{
+	const struct rpc_method *method = find_method(s->path);
+	struct h2_message *m;
+	struct err err = ERR_INIT;
+	int r;
+
+	list_remove(&s->incoming_node);
+	if (s->answered)
+		return;
+	if (!s->is_post || !s->is_grpc) {
+		reject_http(s, s->is_post ? "415" : "405");
+		return;
+	}
+	r = method ? check_request(s, &err) : err_set(&err, ERR_UNSUPPORTED, "unknown method '%s'", s->path);
+	if (r < 0) {
+		submit_failure(s, &err);
+		return;
+	}
+	m = MEM_NEW(struct h2_message);
+	shared_init(&m->shared, message_free);
+	m->reader = s->reader;
+	s->reader = (struct grpc_reader){0};
+	s->call.memory = &m->shared;
+	s->call.message = (struct str){(const char *)m->reader.message, m->reader.message_len};
+	s->running = true;
+	server_call_begin(s->server);
+	r = m->reader.compressed ? inflate_message(s, m, &err) : 0;
+	if (r < 0)
+		rpc_fail(&s->call, &err);
+	else
+		method->handle(&s->call);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct h2_stream *s;
+
+	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	if (s && !s->running)
+		dispatch(s);
+	return 0;
+}
+
+/* An answer that went out before the request was complete: tell the client to stop sending. */
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct h2_stream *s;
+
+	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	if (s && s->incoming_node.next != &s->incoming_node)
+		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
+static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+
+	if (s) {
+		nghttp2_session_set_stream_user_data(session, id, NULL);
+		h2_stream_detach(s);
+	}
+	return 0;
+}
+
+void h2_stream_callbacks(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+	nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+}

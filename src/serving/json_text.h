@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON text, walked in place: no tree, no recursion. Beyond RFC 8259 it takes NaN, Infinity and -Infinity,
+ * which the original server reads and writes. The text must have a NUL behind its last byte (every struct buf
+ * has). */
+#ifndef SERVING_JSON_TEXT_H
+#define SERVING_JSON_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define JSON_TEXT_DEPTH_MAX 64
+
+struct json_text {
+	const char *start, *pos, *end;
+};
+struct json_number {
+	double value;
+	bool integral; /* written without fraction and exponent, and fits 'whole' */
+	bool negative;
+	uint64_t whole; /* magnitude */
+};
+
+void json_text_init(struct json_text *j, struct str text); /* keeps the text */
+/* The next byte that is no white space, not consumed; 0 at the end. */
+int json_text_peek(struct json_text *j);
+bool json_text_take(struct json_text *j, char c); /* consumes it when it is next */
+bool json_text_take_word(struct json_text *j, const char *word);
+/* The error "what at byte N": ERR_INVALID. */
+int json_text_fail(const struct json_text *j, struct err *err, const char *what);
+
+/* A string: a view of the text when it has no escapes, else a copy in the arena. */
+int json_text_string(struct json_text *j, struct arena *arena, struct str *ret, struct err *err);
+int json_text_number(struct json_text *j, struct json_number *ret, struct err *err);
+/* Passes over one value of any kind, checking its syntax. *scalars (may be NULL) grows by the number of
+ * strings, numbers and words in it, keys included: an upper bound of the elements of a tensor. */
+int json_text_skip(struct json_text *j, size_t *scalars, struct err *err);
+
+/* "…" with escapes; invalid UTF-8 is written as it is. */
+void json_text_write_string(struct buf *b, struct str s);
+bool json_text_is_utf8(struct str s);
+
+#endif

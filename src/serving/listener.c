@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening socket and protocol sniffing, see listener.h. */
+#include "serving/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define BACKLOG 1024
+#define ACCEPTS_PER_TURN 64
+#define NS_PER_MS 1000000
+#define PAUSE_NS ((int64_t)100 * NS_PER_MS) /* after running out of descriptors */
+
+struct listener {
+	struct server *server;
+	struct loop_source source;
+	struct loop_timer pause;
+	struct list sniffing;
+};
+
+/* A connection whose protocol is not known yet. */
+struct sniff {
+	struct list node;
+	struct listener *listener;
+	struct loop_source source;
+	struct loop_timer timer;
+	struct sockaddr_storage address;
+	socklen_t address_len;
+};
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+#define PREFACE_LEN (sizeof(preface) - 1)
+
+/* Forgets the connection; returns its descriptor, which is the caller's. */
+static int sniff_end(struct sniff *s)
+{
+	int fd = s->source.fd;
+
+	server_loop_timer_stop(s->listener->server->loop, &s->timer);
+	server_loop_remove(s->listener->server->loop, &s->source);
+	list_remove(&s->node);
+	free(s);
+	return fd;
+}
+
+static void sniff_close(struct sniff *s)
+{
+	struct server *server = s->listener->server;
+
+	close(sniff_end(s));
+	server_connection_end(server);
+}
+
+static void sniff_timeout(struct loop_timer *t)
+{
+	sniff_close(CONTAINER_OF(t, struct sniff, timer));
+}
+
+static void sniff_event(struct loop_source *source, uint32_t events)
+{
+	struct sniff *s = CONTAINER_OF(source, struct sniff, source);
+	struct server *server = s->listener->server;
+	struct sockaddr_storage address = s->address;
+	socklen_t address_len = s->address_len;
+	char head[PREFACE_LEN];
+	ssize_t n = recv(source->fd, head, sizeof(head), MSG_PEEK);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		sniff_close(s);
+	else if (memcmp(head, preface, (size_t)n) != 0)
+		http1_accept(server->http1, sniff_end(s), &address, address_len);
+	else if ((size_t)n == PREFACE_LEN)
+		http2_accept(server->http2, sniff_end(s));
+	else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		sniff_close(s);
+	/* else: more must come; the edge-triggered watch tells when */
+}
+
+static void sniff_start(struct listener *l, int fd, const struct sockaddr_storage *address,
+			socklen_t address_len)
+{
+	struct sniff *s = MEM_NEW(struct sniff);
+	struct err err = ERR_INIT;
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		   sizeof(on)); /* fails on a Unix socket, which needs none */
+	l->server->connections++;
+	s->listener = l;
+	s->source.fd = fd;
+	s->source.on_event = sniff_event;
+	s->timer.on_timer = sniff_timeout;
+	s->address = *address;
+	s->address_len = address_len;
+	list_append(&l->sniffing, &s->node);
+	server_loop_timer_start(l->server->loop, &s->timer,
+				clock_monotonic_ns() + l->server->options->header_timeout_ms * NS_PER_MS);
+	if (server_loop_add(l->server->loop, &s->source, EPOLLIN | EPOLLRDHUP | EPOLLET, &err) < 0)
+		sniff_close(s);
+}
+
+static void pause_accepting(struct listener *l)
+{
+	log_warn("listener.full error=%s", strerror(errno));
+	server_loop_change(l->server->loop, &l->source, 0);
+	server_loop_timer_start(l->server->loop, &l->pause, clock_monotonic_ns() + PAUSE_NS);
+}
+
+static void pause_over(struct loop_timer *t)
+{
+	struct listener *l = CONTAINER_OF(t, struct listener, pause);
+
+	server_loop_change(l->server->loop, &l->source, EPOLLIN);
+}
+
+static void accept_event(struct loop_source *source, uint32_t events)
+{
+	struct listener *l = CONTAINER_OF(source, struct listener, source);
+	struct sockaddr_storage address;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		socklen_t len = sizeof(address);
+		int fd = accept4(source->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+				pause_accepting(l);
+			return;
+		}
+		if (l->server->connections >= l->server->options->connections_max)
+			close(fd);
+		else
+			sniff_start(l, fd, &address, len);
+	}
+}
+
+static int bind_address(const struct serving_options *o, struct err *err)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)o->port)};
+	bool is_v4 = inet_pton(AF_INET, o->address, &v4.sin_addr) == 1;
+	CLEANUP(fd) int fd = -1;
+	int on = 1, r;
+
+	if (!is_v4 && inet_pton(AF_INET6, o->address, &v6.sin6_addr) != 1)
+		return err_set(err, ERR_INVALID, "'%s' is no numeric IPv4 or IPv6 address", o->address);
+	fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot create a socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	r = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
+		  : bind(fd, (struct sockaddr *)&v6, sizeof(v6));
+	if (r < 0 || listen(fd, BACKLOG) < 0)
+		return err_sys(err, errno, "cannot listen on '%s' port %d", o->address, o->port);
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+static int bound_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return address.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&address)->sin_port) : 0;
+}
+
+int listener_new(struct server *s, struct listener **ret, struct err *err)
+{
+	const struct serving_options *o = s->options;
+	int fd = o->listen_fd >= 0 ? o->listen_fd : bind_address(o, err);
+	struct listener *l;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	l = MEM_NEW(struct listener);
+	l->server = s;
+	l->source.fd = fd;
+	l->source.on_event = accept_event;
+	l->pause.on_timer = pause_over;
+	list_init(&l->sniffing);
+	r = fd_set_nonblock(fd, err);
+	if (r >= 0)
+		r = server_loop_add(s->loop, &l->source, EPOLLIN, err);
+	if (r < 0) {
+		close(fd);
+		free(l);
+		return r;
+	}
+	log_info("serving.listen address=%s port=%d", o->listen_fd >= 0 ? "inherited" : o->address,
+		 bound_port(fd));
+	*ret = l;
+	return 0;
+}
+
+void listener_free(struct listener *l)
+{
+	struct sniff *s;
+
+	if (!l)
+		return;
+	server_loop_timer_stop(l->server->loop, &l->pause);
+	server_loop_remove(l->server->loop, &l->source);
+	close(l->source.fd);
+	LIST_EACH(s, &l->sniffing, node)
+	sniff_close(s);
+	free(l);
+}

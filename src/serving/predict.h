@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One prediction, whatever protocol it came by: resolve, check, compute, hand back. */
+#ifndef SERVING_PREDICT_H
+#define SERVING_PREDICT_H
+
+#include "base/arena.h"
+#include "serving/model.h"
+#include "serving/server.h"
+
+struct predict {
+	struct server *server;
+	struct loop_job job;
+	struct arena arena; /* everything the request needs */
+
+	/* Filled by the protocol before predict_start. */
+	struct model_spec spec;
+	int64_t deadline_ns; /* of the monotonic clock; INT64_MAX = none */
+	size_t input_count;
+	struct named_tensor *inputs;
+	size_t filter_count; /* output_filter; 0 = all outputs */
+	struct str *filter;
+	void *owner;
+	void (*done)(
+	    struct predict *p); /* once; err.code != 0 or outputs are there; frees p sooner or later */
+
+	/* After predict_resolve. */
+	struct model_version *version;
+	const struct signature *signature;
+
+	/* The answer: outputs[i] belongs to signature->outputs[output_index[i]]. */
+	size_t output_count;
+	size_t *output_index;
+	struct tensor *outputs;
+	struct err err;
+
+	const struct tensor **ordered; /* inputs in the signature's order */
+	int64_t run_ns;
+};
+
+/* An arena of 'memory_max' bytes bounds what the request may use beside its message. */
+struct predict *predict_new(struct server *server, size_t memory_max);
+void predict_free(struct predict *p);
+/* Version and signature from spec. ERR_NOT_FOUND, ERR_STATE (no such signature). */
+int predict_resolve(struct predict *p, struct err *err);
+/* Checks, runs inline or on a worker, and calls done exactly once, possibly before it returns. Resolves first
+ * when that has not been done. */
+void predict_start(struct predict *p);
+
+#endif

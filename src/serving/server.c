@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running server: start, load, serve, drain. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "serving/json_text.h"
+#include "serving/listener.h"
+#include "serving/server.h"
+
+#define NS_PER_MS 1000000
+
+struct running {
+	struct server server;
+	struct listener *listener;
+	struct loop_source signals;
+	struct loop_timer drain;
+	struct loop_job load;
+	struct model_version *version;
+	struct runtime_options runtime;
+	struct runtime_model *loaded; /* result of the load job */
+	struct err load_err;
+};
+
+void serving_options_init(struct serving_options *o)
+{
+	*o = (struct serving_options){
+	    .address = "127.0.0.1",
+	    .port = 8500,
+	    .listen_fd = -1,
+	    .ready_fd = -1,
+	    .model_version = -1,
+	    .threads = 1,
+	    .workers = 2,
+	    .message_bytes_max = (int64_t)256 << 20,
+	    .json_bytes_max = (int64_t)64 << 20,
+	    .request_bytes_max = (int64_t)512 << 20,
+	    .connections_max = 4096,
+	    .header_timeout_ms = 10000,
+	    .body_timeout_ms = 120000,
+	    .drain_ms = 30000,
+	};
+}
+
+static void check_idle(struct server *s)
+{
+	if (s->draining && s->calls == 0 && s->connections == 0)
+		server_loop_stop(s->loop);
+}
+
+void server_call_begin(struct server *s)
+{
+	s->calls++;
+}
+
+void server_call_end(struct server *s)
+{
+	s->calls--;
+	check_idle(s);
+}
+
+void server_connection_end(struct server *s)
+{
+	s->connections--;
+	check_idle(s);
+}
+
+static void drain_timeout(struct loop_timer *t)
+{
+	struct running *run = CONTAINER_OF(t, struct running, drain);
+
+	log_warn("serving.drain_timeout calls=%d connections=%d", run->server.calls, run->server.connections);
+	server_loop_stop(run->server.loop);
+}
+
+static void drain(struct running *run)
+{
+	struct server *s = &run->server;
+
+	if (s->draining) {
+		server_loop_stop(s->loop); /* told twice: at once */
+		return;
+	}
+	log_info("serving.drain calls=%d connections=%d", s->calls, s->connections);
+	s->draining = true;
+	listener_free(run->listener);
+	run->listener = NULL;
+	server_loop_timer_start(s->loop, &run->drain,
+				clock_monotonic_ns() + s->options->drain_ms * NS_PER_MS);
+	http1_drain(s->http1);
+	http2_drain(s->http2);
+	check_idle(s);
+}
+
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	if (read(source->fd, &info, sizeof(info)) == sizeof(info))
+		drain(CONTAINER_OF(source, struct running, signals));
+}
+
+static int watch_signals(struct running *run, struct err *err)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	run->signals.on_event = on_signal;
+	if (run->signals.fd < 0)
+		return err_sys(err, errno, "cannot watch signals");
+	return server_loop_add(run->server.loop, &run->signals, EPOLLIN, err);
+}
+
+/* One line for whoever started us, then the end of the pipe. */
+static void announce(struct running *run, const struct err *failed)
+{
+	CLEANUP(buf) struct buf line = BUF_INIT;
+	CLEANUP(fd) int fd = run->server.options->ready_fd;
+	struct err err = ERR_INIT;
+
+	if (fd < 0)
+		return;
+	if (failed) {
+		buf_adds(&line, "{\"error\":");
+		json_text_write_string(&line, str_from(failed->msg));
+	} else {
+		const struct signature_set *set = model_version_signatures(run->version);
+		const struct signature *s = signature_find(set, STR(SIGNATURE_DEFAULT));
+		buf_printf(&line, "{\"ready\":true,\"version\":%lld,\"signature\":",
+			   (long long)run->version->number);
+		if (s || set->count > 0)
+			json_text_write_string(&line, str_from(s ? s->name : set->items[0].name));
+		else
+			buf_adds(&line, "null");
+	}
+	buf_adds(&line, "}\n");
+	if (fd_write_all(fd, line.data, line.len, &err) < 0)
+		log_warn("serving.ready_fd error=%s", err.msg);
+}
+
+static void load_run(struct loop_job *j)
+{
+	struct running *run = CONTAINER_OF(j, struct running, load);
+	const struct runtime_ops *ops = runtime_find(run->version->path);
+
+	if (ops)
+		ops->load(&run->runtime, run->version->path, &run->loaded, &run->load_err);
+	else
+		err_set(&run->load_err, ERR_NOT_FOUND, "the model at '%s' is gone", run->version->path);
+}
+
+static void load_done(struct loop_job *j)
+{
+	struct running *run = CONTAINER_OF(j, struct running, load);
+	struct model_version *v = run->version;
+
+	if (run->loaded) {
+		v->runtime = run->loaded;
+		model_version_move(v, VERSION_AVAILABLE);
+		log_info("model.ready model=%s version=%lld runtime=%s", v->model_name, (long long)v->number,
+			 v->runtime->ops->name);
+		announce(run, NULL);
+		return;
+	}
+	v->err = run->load_err;
+	model_version_move(v, VERSION_END);
+	announce(run, &run->load_err);
+	server_loop_stop(run->server.loop);
+}
+
+static int add_model(struct running *run, struct err *err)
+{
+	const struct serving_options *o = run->server.options;
+	CLEANUP(free) char *path = NULL;
+	int64_t number = 0;
+	int r = model_locate(o->model_base_path, o->model_version, &number, &path, err);
+
+	if (r >= 0)
+		r = registry_add(&run->server.registry, o->model_name, number, path, &run->version, err);
+	if (r < 0)
+		return r;
+	run->runtime = (struct runtime_options){.path = o->runtime_path, .threads = o->threads};
+	run->load.run = load_run;
+	run->load.done = load_done;
+	model_version_move(run->version, VERSION_LOADING);
+	server_loop_submit(run->server.loop, &run->load);
+	return 0;
+}
+
+static int before_wait(void *arg)
+{
+	return http1_before_wait(((struct running *)arg)->server.http1);
+}
+
+static int start(struct running *run, struct err *err)
+{
+	struct server *s = &run->server;
+	int r = server_loop_new(s->options->workers, &s->loop, err);
+
+	if (r >= 0)
+		r = watch_signals(run, err);
+	if (r >= 0)
+		r = http1_new(s, &s->http1, err);
+	if (r >= 0)
+		r = http2_new(s, &s->http2, err);
+	if (r >= 0)
+		r = listener_new(s, &run->listener, err);
+	if (r >= 0)
+		r = add_model(run, err);
+	return r;
+}
+
+static void stop(struct running *run)
+{
+	struct server *s = &run->server;
+
+	if (s->loop)
+		server_loop_timer_stop(s->loop, &run->drain);
+	listener_free(run->listener);
+	http2_free(s->http2);
+	http1_free(s->http1);
+	if (run->signals.fd >= 0)
+		close(run->signals.fd);
+}
+
+int serving_run(const struct serving_options *o, struct err *err)
+{
+	struct running run = {.server.options = o, .signals.fd = -1, .drain.on_timer = drain_timeout};
+	int r;
+
+	registry_init(&run.server.registry);
+	r = start(&run, err);
+	if (r < 0) {
+		announce(&run, err);
+	} else {
+		server_loop_run(run.server.loop, before_wait, &run);
+		if (run.load_err.code) {
+			*err = run.load_err;
+			r = -err->code;
+		}
+	}
+	if (r >= 0 && run.server.calls > 0)
+		_exit(0); /* a model still computes past the drain limit; nothing of ours is worth waiting for
+			     it */
+	stop(&run);
+	server_loop_free(run.server.loop);
+	registry_done(&run.server.registry);
+	return r;
+}

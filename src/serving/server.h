@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of a running server share. */
+#ifndef SERVING_SERVER_H
+#define SERVING_SERVER_H
+
+#include <stdbool.h>
+#include "serving/model.h"
+#include "serving/server_loop.h"
+#include "serving/serving.h"
+
+struct http1;
+struct http2;
+
+struct server {
+	const struct serving_options *options;
+	struct server_loop *loop;
+	struct registry registry;
+	struct http1 *http1;
+	struct http2 *http2;
+	int connections;       /* all kinds */
+	int calls;	       /* requests being answered */
+	int64_t request_bytes; /* of messages that have arrived and were not answered yet */
+	bool draining;
+};
+
+void server_call_begin(struct server *s);
+void server_call_end(struct server *s);
+void server_connection_end(struct server *s);
+
+/* One accepted connection each; take the descriptor. Bytes that were peeked are still in the socket. */
+int http1_new(struct server *s, struct http1 **ret, struct err *err);
+void http1_free(struct http1 *h);
+void http1_accept(struct http1 *h, int fd, const void *address, unsigned address_len);
+/* Work that libmicrohttpd wants done before the loop waits; returns its wish for the wait in ms, -1 = none.
+ */
+int http1_before_wait(struct http1 *h);
+void http1_drain(struct http1 *h); /* closes idle connections; answers in flight go out and close */
+
+int http2_new(struct server *s, struct http2 **ret, struct err *err);
+void http2_free(struct http2 *h);
+void http2_accept(struct http2 *h, int fd);
+void http2_drain(struct http2 *h); /* GOAWAY; connections close after their last answer */
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running a simulation: events, the store's commits as events, crashes, and the invariants. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "sim/sim.h"
+
+void sim_break(struct sim *s, const char *fmt, ...)
+{
+	if (s->broken[0])
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(s->broken, sizeof(s->broken), fmt, ap);
+	va_end(ap);
+	world_trace(s, "BROKEN %s", s->broken);
+}
+
+/* ---- what clients are told ---- */
+
+static struct sim_told *told_of(struct sim *s, const char *id)
+{
+	struct sim_told *t = map_get(s->told, id);
+	if (!t) {
+		t = MEM_NEW(struct sim_told);
+		snprintf(t->id, sizeof(t->id), "%s", id);
+		t->terminal = -1;
+		map_set(s->told, id, t);
+	}
+	return t;
+}
+
+static void told_state(struct sim *s, const char *id, enum job_state state)
+{
+	struct sim_told *t = told_of(s, id);
+	if (t->terminal >= 0 && t->terminal != (int)state)
+		sim_break(s, "'%s' was %s and is %s now", id, job_state_word((enum job_state)t->terminal),
+			  job_state_word(state));
+	if (job_state_is_terminal(state))
+		t->terminal = (int)state;
+}
+
+static void on_watch(void *arg, const struct job *job, const struct service *service)
+{
+	struct sim *s = arg;
+	if (job) {
+		world_trace(s, "told %s %s %lld %s", job->id, job_state_word(job->state),
+			    (long long)job->attempt, job->reason);
+		told_state(s, job->id, job->state);
+	} else {
+		world_trace(s, "told %s %s %lld", service->id, service_state_word(service->state),
+			    (long long)service->attempt);
+	}
+}
+
+/* ---- start, crash ---- */
+
+static void wake_at(void *arg, int64_t monotonic_ms)
+{
+	((struct sim *)arg)->wake_ms = monotonic_ms;
+}
+
+static void on_ready(void *arg)
+{
+	((struct sim *)arg)->is_ready = true;
+}
+
+void sim_start(struct sim *s)
+{
+	struct err err = ERR_INIT;
+	struct ctl_config config = {.store = s->store,
+				    .backend = &s->backend,
+				    .catalogue = &s->catalogue,
+				    .clock = &s->clock,
+				    .rng = &s->ids,
+				    .wake_at = wake_at,
+				    .wake_arg = s};
+	world_trace(s, "start");
+	EXPECT_OK(ctl_new(&config, &s->ctl, &err), &err);
+	ctl_on_ready(s->ctl, on_ready, s);
+	s->watches[0] = ctl_watch_new(s->ctl, "default", on_watch, s);
+	s->watches[1] = ctl_watch_new(s->ctl, "other", on_watch, s);
+}
+
+void sim_crash(struct sim *s)
+{
+	if (!s->ctl)
+		return;
+	world_trace(s, "crash");
+	s->backend.ops->close(&s->backend);
+	ctl_watch_free(s->watches[0]);
+	ctl_watch_free(s->watches[1]);
+	ctl_free(s->ctl);
+	store_drop(s->store);
+	s->ctl = NULL;
+	s->wake_ms = -1;
+	s->is_ready = false;
+	sim_check_all(s);
+}
+
+void sim_reboot(struct sim *s)
+{
+	sim_crash(s);
+	world_trace(s, "reboot");
+	world_lose_all(s);
+}
+
+static int make_orgs(struct store_tx *tx, void *arg, struct err *err)
+{
+	int r = store_org_insert(tx, "default", 0, err);
+	return r < 0 ? r : store_org_insert(tx, "other", 0, err);
+}
+
+static void catalogue_fill(struct catalogue *c)
+{
+	static const char *const files[] = {
+	    "{\"name\": \"python\", \"versions\": [{\"version\": \"3.11\", \"default\": true}]}",
+	    "{\"name\": \"tensorflow\", \"versions\": [{\"version\": \"2.0\", \"default\": true}]}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		CLEANUP(json) json_t *file = json_loads(files[i], 0, NULL);
+		struct err err = ERR_INIT;
+		assert_non_null(file);
+		EXPECT_OK(catalogue_add(c, file, &err), &err);
+	}
+}
+
+struct sim *sim_new_with(struct sim_options options)
+{
+	struct sim *s = MEM_NEW(struct sim);
+	struct err err = ERR_INIT;
+	options.seed = options.seed ? options.seed : 1;
+	options.cpu_milli = options.cpu_milli ? options.cpu_milli : 4000;
+	options.memory_bytes = options.memory_bytes ? options.memory_bytes : 8 * GIB;
+	s->options = options;
+	s->wake_ms = -1;
+	log_set_level(LOG_ERROR);
+	world_init(s);
+	catalogue_fill(&s->catalogue);
+	EXPECT_OK(store_open(&(struct store_config){.path = ":memory:"}, &s->store, &err), &err);
+	EXPECT_OK(store_run(s->store, make_orgs, NULL, &err), &err);
+	sim_start(s);
+	return s;
+}
+
+void sim_free(struct sim *s)
+{
+	char broken[sizeof(s->broken)];
+	memcpy(broken, s->broken, sizeof(broken));
+	sim_crash(s);
+	store_close(s->store);
+	catalogue_done(&s->catalogue);
+	world_done(s);
+	free(s);
+	if (broken[0])
+		fail_msg("invariant: %s", broken);
+}
+
+/* ---- events ---- */
+
+static void on_store_deliver(struct sim_event *e)
+{
+	struct sim *s = e->sim;
+	s->store_busy = false;
+	world_trace(s, "deliver");
+	store_pump_deliver(s->store);
+}
+
+static void on_store_commit(struct sim_event *e)
+{
+	struct sim *s = e->sim;
+	world_trace(s, "commit %zu", store_queued(s->store));
+	store_pump_commit(s->store);
+	world_after(s, (int64_t)rng_below(&s->world, 3), on_store_deliver, "", 0);
+}
+
+static void store_wake(struct sim *s)
+{
+	if (s->store_busy || !store_queued(s->store))
+		return;
+	s->store_busy = true;
+	world_after(s, (int64_t)rng_below(&s->world, 6), on_store_commit, "", 0);
+}
+
+bool sim_step(struct sim *s)
+{
+	store_wake(s);
+	struct sim_event *e =
+	    list_empty(&s->events) ? NULL : LIST_ENTRY(s->events.next, struct sim_event, node);
+	bool is_wake = s->ctl && s->wake_ms >= 0 && (!e || s->wake_ms <= e->at_ms);
+	if (!e && !is_wake)
+		return false;
+	s->steps++;
+	if (is_wake) {
+		s->now_ms = s->wake_ms > s->now_ms ? s->wake_ms : s->now_ms;
+		s->wake_ms = -1;
+		ctl_tick(s->ctl);
+	} else {
+		s->now_ms = e->at_ms;
+		list_remove(&e->node);
+		e->fn(e);
+		free(e);
+	}
+	if (s->in_use.memory_bytes > s->peak.memory_bytes)
+		s->peak = s->in_use;
+	return true;
+}
+
+static int64_t next_at(struct sim *s)
+{
+	store_wake(s);
+	int64_t at =
+	    list_empty(&s->events) ? INT64_MAX : LIST_ENTRY(s->events.next, struct sim_event, node)->at_ms;
+	return s->ctl && s->wake_ms >= 0 && s->wake_ms < at ? s->wake_ms : at;
+}
+
+void sim_run(struct sim *s, int64_t ms)
+{
+	int64_t end = s->now_ms + ms;
+	while (next_at(s) <= end)
+		sim_step(s);
+	s->now_ms = end;
+}
+
+/* The hourly expiry always lies ahead, so idle means: only wakes that are far away. */
+void sim_until_idle(struct sim *s, int64_t max_ms)
+{
+	int64_t end = s->now_ms + max_ms;
+	while (next_at(s) <= end && (!list_empty(&s->events) || next_at(s) < s->now_ms + 1800 * SEC))
+		sim_step(s);
+}
+
+/* ---- invariants ---- */
+
+struct check {
+	struct sim *sim;
+	bool is_settled;
+};
+
+static int check_run(struct store_tx *tx, void *arg, struct err *err)
+{
+	struct check *check = arg;
+	struct sim *s = check->sim;
+	const char *id;
+	void *value;
+	int r = store_check(tx, err);
+	for (size_t i = 0; r >= 0 && map_next(s->told, &i, &id, &value);) {
+		struct sim_told *t = value;
+		CLEANUP(job) struct job *job = NULL;
+		struct err missing = ERR_INIT;
+		bool found = store_job_get(tx, "default", id, &job, &missing) >= 0 ||
+			     store_job_get(tx, "other", id, &job, &missing) >= 0;
+		if (!found && !t->is_deleted)
+			return err_set(err, ERR_CORRUPT, "acknowledged job '%s' is gone", id);
+		if (!found)
+			continue;
+		told_state(s, id, job->state);
+		if (check->is_settled && !job_state_is_terminal(job->state))
+			return err_set(err, ERR_STATE, "'%s' is still %s (%s: %s)", id,
+				       job_state_word(job->state), job->reason, job->message);
+		int64_t successes = sim_marks_of(s, id)->successes;
+		if (job->state == JOB_COMPLETED && successes != 1)
+			return err_set(err, ERR_STATE, "'%s' is completed but succeeded %lld times", id,
+				       (long long)successes);
+		if (job_state_is_terminal(job->state) && job->state != JOB_COMPLETED && successes)
+			return err_set(err, ERR_STATE, "'%s' is %s but has succeeded", id,
+				       job_state_word(job->state));
+	}
+	return r;
+}
+
+static void check(struct sim *s, bool is_settled)
+{
+	struct err err = ERR_INIT;
+	struct check c = {.sim = s, .is_settled = is_settled};
+	if (store_run(s->store, check_run, &c, &err) < 0)
+		sim_break(s, "%s", err.msg);
+}
+
+void sim_check_all(struct sim *s)
+{
+	check(s, false);
+}
+
+void sim_check_settled(struct sim *s)
+{
+	check(s, true);
+	const char *name;
+	void *value;
+	for (size_t i = 0; map_next(s->tasks, &i, &name, &value);)
+		sim_break(s, "task '%s' is an orphan (%s)", name,
+			  task_phase_word(((struct sim_task *)value)->status.phase));
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of jobs and models: what a user sees, under virtual time. */
+#include "base/mem.h"
+#include "sim/sim.h"
+
+TEST(a_job_is_submitted_starts_and_completes)
+{
+	struct sim *s = sim_new();
+	assert_int_equal(sim_submit(s, "a").state, JOB_SUBMITTED);
+	sim_until_state(s, "a", JOB_RUNNING);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 1);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(a_job_that_fails_says_why_and_is_not_retried_unasked)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER});
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_WHY(s, "a", "user_error");
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(a_job_is_retried_until_it_works)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER, .fails = 2});
+	sim_submit(s, "a", .max_retries = 5);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 3);
+	sim_free(s);
+}
+
+TEST(a_job_is_retried_up_to_its_limit)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_LOST});
+	sim_submit(s, "a", .max_retries = 2);
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_STARTS(s, "a", 3);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(out_of_memory_is_not_retried)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_OUT_OF_MEMORY});
+	sim_submit(s, "a", .max_retries = 5);
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "out_of_memory");
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+/* The server dies after every possible number of events and comes back; the job must end once. */
+TEST(a_restart_at_any_point_completes_the_job_once)
+{
+	for (size_t point = 0; point < 60; point++) {
+		struct sim *s = sim_new(.seed = point + 1);
+		struct sim_request first, again;
+		sim_submit_begin(s, "a", (struct sim_submit_options){.role = ROLE_MEMBER, .key = "k"},
+				 &first);
+		for (size_t i = 0; i < point; i++)
+			sim_step(s);
+		sim_crash(s);
+		sim_start(s);
+		again = sim_submit(s, "a", .key = "k");
+		assert_int_equal(again.err.code, 0);
+		if (first.is_done && !first.err.code)
+			assert_string_equal(first.id, again.id);
+		sim_until_state(s, "a", JOB_COMPLETED);
+		EXPECT_STARTS(s, "a", 1);
+		sim_until_idle(s, 600 * SEC);
+		sim_check_settled(s);
+		sim_free(s);
+	}
+}
+
+static void step_until(struct sim *s, const char *what)
+{
+	for (int i = 0; i < 1000 && !strstr(buf_str(&s->trace), what); i++)
+		sim_step(s);
+	if (!strstr(buf_str(&s->trace), what))
+		fail_msg("'%s' did not happen", what);
+}
+
+TEST(a_crash_between_commit_and_launch_launches_the_same_attempt)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a");
+	step_until(s, " queued 0 ");
+	/* Commits go on one by one; the one that carries the intent is not delivered. */
+	while (store_queued(s->store) == 0)
+		sim_step(s);
+	store_pump_commit(s->store);
+	sim_crash(s);
+	assert_null(strstr(buf_str(&s->trace), "launch"));
+	sim_start(s);
+	assert_int_equal(sim_get(s, NULL, "a").state, JOB_STARTING);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	assert_int_equal(sim_get(s, NULL, "a").attempt, 1);
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(a_crash_between_launch_and_observation_adopts_the_task)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a");
+	step_until(s, "launch");
+	sim_crash(s);
+	assert_null(strstr(buf_str(&s->trace), "report"));
+	sim_start(s);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(a_job_that_ended_while_the_server_was_away_is_completed)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_RUNNING);
+	sim_crash(s);
+	sim_run(s, 60 * SEC);
+	sim_start(s);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(nothing_starts_before_the_machine_has_reported)
+{
+	struct sim *s = sim_new(.attach_ms = 60000);
+	sim_submit(s, "a");
+	sim_run(s, 30 * SEC);
+	assert_null(strstr(buf_str(&s->trace), "launch"));
+	assert_false(s->is_ready);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	assert_true(s->is_ready);
+	sim_free(s);
+}
+
+TEST(a_reboot_of_the_machine_loses_the_task_and_the_retry_saves_the_job)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a", .max_retries = 1);
+	sim_submit(s, "b");
+	sim_until_state(s, "a", JOB_RUNNING);
+	sim_until_state(s, "b", JOB_RUNNING);
+	sim_reboot(s);
+	sim_start(s);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	sim_until_state(s, "b", JOB_FAILED);
+	EXPECT_STR("reason", sim_get(s, NULL, "b").reason, "lost");
+	EXPECT_STARTS(s, "a", 2);
+	sim_free(s);
+}
+
+TEST(a_task_without_an_owner_is_stopped_and_removed)
+{
+	struct sim *s = sim_new();
+	struct task_spec t;
+	char *command[] = {(char *)"workload", (char *)"x", NULL};
+	struct err err = ERR_INIT;
+	sim_run(s, 5 * SEC);
+	sim_crash(s);
+	task_spec_init(&t);
+	snprintf(t.name, sizeof(t.name), "jstranger-1-main-0");
+	snprintf(t.owner, sizeof(t.owner), "jstranger");
+	t.attempt = 1;
+	t.command = strings_copy(command);
+	EXPECT_OK(s->backend.ops->launch(&s->backend, &t, &err), &err);
+	task_spec_done(&t);
+	sim_start(s);
+	sim_until_idle(s, 600 * SEC);
+	assert_int_equal(map_count(s->tasks), 0);
+	assert_non_null(strstr(buf_str(&s->trace), "die jstranger-1-main-0 exited cancelled"));
+	sim_free(s);
+}
+
+TEST(a_queued_job_is_cancelled_at_once)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "big", .cpu_milli = 4000);
+	sim_until_state(s, "big", JOB_RUNNING);
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_QUEUED);
+	assert_int_equal(sim_cancel(s, NULL, "a").state, JOB_CANCELLED);
+	EXPECT_STARTS(s, "a", 0);
+	sim_free(s);
+}
+
+TEST(a_job_can_be_cancelled_after_any_number_of_events)
+{
+	for (size_t point = 0; point < 60; point++) {
+		struct sim *s = sim_new(.seed = point + 1);
+		sim_plan_set(s, "a",
+			     (struct sim_plan){.prepare_ms = 500, .run_ms = -1, .ignores_stop = point % 2});
+		sim_submit(s, "a", .max_retries = 3);
+		for (size_t i = 0; i < point; i++)
+			sim_step(s);
+		assert_int_equal(sim_cancel(s, NULL, "a").err.code, 0);
+		sim_until_state(s, "a", JOB_CANCELLED);
+		assert_int_equal(sim_cancel(s, NULL, "a").state, JOB_CANCELLED);
+		sim_until_idle(s, 600 * SEC);
+		sim_check_settled(s);
+		sim_free(s);
+	}
+}
+
+TEST(a_cancel_is_remembered_over_a_restart)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = -1, .ignores_stop = true});
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_RUNNING);
+	assert_int_equal(sim_cancel(s, NULL, "a").state, JOB_RUNNING);
+	sim_crash(s);
+	sim_start(s);
+	sim_until_state(s, "a", JOB_CANCELLED);
+	sim_free(s);
+}
+
+TEST(a_finished_job_cannot_be_cancelled_but_deleted)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_RUNNING);
+	EXPECT_INT("delete", sim_delete(s, NULL, sim_get(s, NULL, "a").id).err.code, ERR_STATE);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_INT("cancel", sim_cancel(s, NULL, "a").err.code, ERR_STATE);
+	EXPECT_INT("delete", sim_delete(s, NULL, "a").err.code, 0);
+	EXPECT_INT("get", sim_get(s, NULL, "a").err.code, ERR_NOT_FOUND);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(a_job_that_runs_too_long_is_stopped)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = -1});
+	sim_submit(s, "a", .max_duration_ms = 10 * SEC, .max_retries = 3);
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "timeout");
+	sim_free(s);
+}
+
+TEST(a_refused_launch_fails_the_job_with_its_message)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.refuse = 1, .refuse_code = ERR_UNSUPPORTED});
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_WHY(s, "a", "refused by plan");
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "environment");
+	sim_free(s);
+}
+
+TEST(a_full_disk_at_launch_is_waited_out)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .refuse = 4, .refuse_code = ERR_DISK_FULL});
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_COMPLETED);
+	assert_int_equal(sim_get(s, NULL, "a").attempt, 1);
+	sim_free(s);
+}
+
+TEST(jobs_start_in_order_of_priority_then_submission)
+{
+	struct sim *s = sim_new();
+	const char *const order[] = {"urgent", "second", "third", "last"};
+	sim_submit(s, "first", .cpu_milli = 4000);
+	sim_until_state(s, "first", JOB_RUNNING);
+	sim_submit(s, "last", .cpu_milli = 4000, .priority = 1);
+	sim_submit(s, "second", .cpu_milli = 4000);
+	sim_submit(s, "third", .cpu_milli = 4000);
+	sim_submit(s, "urgent", .cpu_milli = 4000, .priority = 100);
+	sim_until_state(s, "last", JOB_COMPLETED);
+	const char *at = buf_str(&s->trace);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		char launch[64];
+		snprintf(launch, sizeof(launch), "launch %s-1", sim_get(s, NULL, order[i]).id);
+		at = strstr(at, launch);
+		if (!at)
+			fail_msg("'%s' did not start in its turn", order[i]);
+	}
+	sim_free(s);
+}
+
+TEST(small_jobs_overtake_but_do_not_starve_a_large_one)
+{
+	struct sim *s = sim_new();
+	char name[16];
+	sim_submit(s, "one", .memory_bytes = 4 * GIB);
+	sim_until_state(s, "one", JOB_RUNNING);
+	sim_submit(s, "large", .memory_bytes = 7 * GIB);
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "small-%d", i);
+		sim_submit(s, name, .memory_bytes = GIB);
+	}
+	sim_run(s, 3 * SEC);
+	EXPECT_STATE(s, "small-0", JOB_RUNNING);
+	EXPECT_STATE(s, "small-1", JOB_QUEUED);
+	EXPECT_WHY(s, "large", "needs 7 GiB memory, 3 GiB free; held by one, small-0");
+	EXPECT_WHY(s, "small-1", "would delay 'large'");
+	sim_until_state(s, "one", JOB_COMPLETED);
+	sim_until_state(s, "large", JOB_RUNNING);
+	sim_until_idle(s, 3600 * SEC);
+	assert_true(s->peak.memory_bytes <= 8 * GIB);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(what_is_larger_than_the_machine_is_refused)
+{
+	struct sim *s = sim_new();
+	struct sim_request q = sim_submit(s, "a", .memory_bytes = 64 * GIB);
+	EXPECT_ERR(-q.err.code, ERR_INVALID, &q.err,
+		   "memory 64 GiB is more than this machine has for jobs (8 GiB)");
+	q = sim_submit(s, "a", .gpu = 1);
+	EXPECT_ERR(-q.err.code, ERR_INVALID, &q.err, "no GPU");
+	q = sim_submit(s, "a", .framework = "tensorflwo");
+	EXPECT_ERR(-q.err.code, ERR_NOT_FOUND, &q.err, "tensorflow");
+	q = sim_submit(s, "a", .package = "fds://other/packages/x.tar.gz");
+	EXPECT_ERR(-q.err.code, ERR_NOT_FOUND, &q.err, "leaves the organisation");
+	q = sim_submit_with(s, "a", (struct sim_submit_options){.role = ROLE_VIEWER});
+	EXPECT_ERR(-q.err.code, ERR_DENIED, &q.err, "may only look");
+	sim_free(s);
+}
+
+TEST(organisations_do_not_see_each_other)
+{
+	struct sim *s = sim_new();
+	struct sim_request q = sim_submit(s, "secret", .cpu_milli = 4000);
+	sim_until_state(s, "secret", JOB_RUNNING);
+	EXPECT_INT("get by id", sim_get(s, "other", q.id).err.code, ERR_NOT_FOUND);
+	EXPECT_INT("get by name", sim_get(s, "other", "secret").err.code, ERR_NOT_FOUND);
+	EXPECT_INT("cancel", sim_cancel(s, "other", q.id).err.code, ERR_NOT_FOUND);
+	EXPECT_INT("delete", sim_delete(s, "other", q.id).err.code, ERR_NOT_FOUND);
+	sim_submit(s, "theirs", .org = "other");
+	sim_run(s, 2 * SEC);
+	struct sim_request why = sim_get(s, "other", "theirs");
+	assert_int_equal(why.state, JOB_QUEUED);
+	assert_non_null(strstr(why.message, "held by other work"));
+	assert_null(strstr(why.message, "secret"));
+	EXPECT_STATE(s, "secret", JOB_RUNNING);
+	sim_free(s);
+}
+
+TEST(an_idempotency_key_gives_the_same_job_again)
+{
+	struct sim *s = sim_new();
+	struct sim_request first = sim_submit(s, "a", .key = "k1"), other;
+	struct sim_request again = sim_submit(s, "a", .key = "k1");
+	assert_string_equal(first.id, again.id);
+	assert_false(first.replayed);
+	assert_true(again.replayed);
+	other = sim_submit(s, "a", .key = "k1", .body = "different");
+	EXPECT_ERR(-other.err.code, ERR_CONFLICT, &other.err, "another request");
+	other = sim_submit(s, "a", .key = "k1", .org = "other");
+	assert_int_equal(other.err.code, 0);
+	assert_string_not_equal(first.id, other.id);
+	sim_run(s, 8 * 24 * 3600 * SEC);
+	again = sim_submit(s, "a", .key = "k1");
+	assert_false(again.replayed);
+	sim_free(s);
+}
+
+TEST(a_model_becomes_ready_and_keeps_its_address_over_restarts)
+{
+	struct sim *s = sim_new();
+	char before[64], after[64];
+	assert_int_equal(sim_model_create(s, NULL, "m").state, SERVICE_STARTING);
+	EXPECT_INT("twice", sim_model_create(s, NULL, "m").err.code, ERR_EXISTS);
+	sim_until_model(s, "m", SERVICE_READY);
+	sim_model_get(s, NULL, "m", before);
+	assert_true(strncmp(before, "127.0.0.1:18", 12) == 0);
+	sim_crash(s);
+	sim_start(s);
+	sim_run(s, 10 * SEC);
+	assert_int_equal(sim_model_get(s, NULL, "m", after).attempt, 1);
+	sim_reboot(s);
+	sim_start(s);
+	sim_until_model(s, "m", SERVICE_STARTING);
+	sim_until_model(s, "m", SERVICE_READY);
+	assert_int_equal(sim_model_get(s, NULL, "m", after).attempt, 2);
+	assert_string_equal(before, after);
+	assert_int_equal(sim_model_delete(s, NULL, "m").state, SERVICE_STOPPING);
+	sim_until_idle(s, 600 * SEC);
+	EXPECT_INT("get", sim_model_get(s, NULL, "m", NULL).err.code, ERR_NOT_FOUND);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(a_model_that_always_ends_is_given_up)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "m", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER});
+	sim_model_create(s, NULL, "m");
+	sim_until_model(s, "m", SERVICE_FAILED);
+	assert_non_null(strstr(sim_model_get(s, NULL, "m", NULL).message, "in a row"));
+	EXPECT_INT("starts", sim_marks_of(s, sim_model_get(s, NULL, "m", NULL).id)->starts, 6);
+	sim_model_delete(s, NULL, "m");
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(a_model_counts_against_the_machine_and_goes_before_jobs)
+{
+	struct sim *s = sim_new(.cpu_milli = 2000);
+	sim_submit(s, "a", .cpu_milli = 2000);
+	sim_until_state(s, "a", JOB_RUNNING);
+	sim_submit(s, "b", .cpu_milli = 2000);
+	sim_model_create(s, NULL, "m");
+	sim_run(s, SEC);
+	assert_non_null(strstr(sim_model_get(s, NULL, "m", NULL).message, "held by a"));
+	sim_until_model(s, "m", SERVICE_READY);
+	sim_run(s, 60 * SEC);
+	EXPECT_STATE(s, "b", JOB_QUEUED);
+	sim_model_delete(s, NULL, "m");
+	sim_until_state(s, "b", JOB_COMPLETED);
+	sim_free(s);
+}
+
+TEST(a_jump_of_the_wall_clock_kills_nothing)
+{
+	struct sim *s = sim_new();
+	sim_submit(s, "a", .max_duration_ms = 60 * SEC);
+	sim_until_state(s, "a", JOB_RUNNING);
+	s->wall_offset_ms = 100 * 24 * 3600 * SEC;
+	sim_crash(s);
+	sim_start(s);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	sim_free(s);
+}
