@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of the store share: opening, jobs, requests in one line. */
+#ifndef TESTS_UNIT_STORE_FIXTURE_H
+#define TESTS_UNIT_STORE_FIXTURE_H
+
+#include "store/store.h"
+#include "unit/test.h"
+
+/* A path of its own in the test's folder, view until the next call. */
+const char *fixture_path(const char *name);
+struct store *fixture_open(const char *path);		   /* manual, with organisation "default" */
+struct job *fixture_job(const char *id, const char *name); /* returns owned */
+/* Requests that block. */
+int fixture_insert(struct store *s, const char *id, struct err *err);
+int fixture_has(struct store *s, const char *id); /* 1 or 0 */
+int fixture_check(struct store *s, struct err *err);
+int fixture_insert_fn(struct store_tx *tx, void *id, struct err *err); /* as a request's function */
+
+#endif
