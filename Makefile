@@ -4,12 +4,13 @@ BUILD ?= build
 ASAN ?= build-asan
 FUZZ ?= build-fuzz
 SECONDS ?= 30
+SEEDS ?= 500
 PREFIX ?= /usr/local
 MESON_FLAGS ?=
 CLANG ?= clang-14
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build asan check lint format fuzz bench demo demo-clean install clean
+.PHONY: help setup build asan check lint format sim fuzz bench demo demo-clean install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -34,6 +35,11 @@ lint: ## check includes, headers, format and words
 
 format: ## rewrite C files in the house format
 	tools/format-check --fix
+
+sim: $(BUILD)/build.ninja ## play SEEDS=500 random days of the simulated platform; SIM_SEED=n replays one
+	ninja -C $(BUILD) tests/sim/test_sim_stories tests/sim/test_sim_random
+	$(BUILD)/tests/sim/test_sim_stories
+	SEEDS=$(SEEDS) $(BUILD)/tests/sim/test_sim_random
 
 fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 each
 	ninja -C $(FUZZ) $$(cd $(FUZZ) && ninja -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9_]*\): .*LINKER.*|\1|p')

@@ -186,6 +186,47 @@ TEST(a_task_without_an_owner_is_stopped_and_removed)
 	sim_free(s);
 }
 
+TEST(a_running_job_whose_task_left_no_trace_is_lost)
+{
+	struct sim *s = sim_new();
+	struct sim_request q = sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_RUNNING);
+	sim_reboot(s);
+	char name[TASK_NAME_MAX + 1];
+	snprintf(name, sizeof(name), "%s-1-main-0", q.id);
+	assert_true(map_delete(s->tasks, name)); /* the disk was wiped, too */
+	sim_start(s);
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "lost");
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+/* Somebody starts an old attempt again behind our back: the fencing token tells it apart. */
+TEST(a_task_of_a_stale_attempt_is_stopped_and_changes_nothing)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100 * SEC, .fail = FAIL_LOST, .fails = 1});
+	struct sim_request q = sim_submit(s, "a", .max_retries = 1);
+	while (sim_get(s, NULL, "a").attempt < 2 || sim_get(s, NULL, "a").state != JOB_RUNNING)
+		sim_step(s);
+	struct task_status stale = {
+	    .kind = TASK_JOB, .attempt = 1, .phase = TASK_RUNNING, .progress = PROGRESS_NONE};
+	snprintf(stale.name, sizeof(stale.name), "%s-1-main-0", q.id);
+	snprintf(stale.owner, sizeof(stale.owner), "%s", q.id);
+	s->observer.task_changed(s->observer.arg, &stale);
+	char stop[160];
+	snprintf(stop, sizeof(stop), "stop %s cancelled", stale.name);
+	assert_non_null(strstr(buf_str(&s->trace), stop));
+	stale.phase = TASK_EXITED;
+	stale.fail = FAIL_OUT_OF_MEMORY;
+	s->observer.task_changed(s->observer.arg, &stale);
+	EXPECT_STATE(s, "a", JOB_RUNNING);
+	s->observer.task_removed(s->observer.arg, stale.name);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	sim_free(s);
+}
+
 TEST(a_queued_job_is_cancelled_at_once)
 {
 	struct sim *s = sim_new();
