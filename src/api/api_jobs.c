@@ -36,7 +36,8 @@ static void stat_package(void *arg)
 	struct submission *s = arg;
 	struct blob_store *b = s->api->config.blobs;
 	struct blob_info info;
-	b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, &info, &s->err);
+	if (b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, &info, &s->err) >= 0)
+		s->err = ERR_INIT;
 }
 
 static void package_known(void *arg)
@@ -159,16 +160,16 @@ static void remove_objects(void *arg)
 	const char *org = api_principal(m->x)->org;
 	char prefix[64];
 	snprintf(prefix, sizeof(prefix), "jobs/%s/", m->id);
-	for (bool more = true; more && !m->err.code;) {
+	int r = 0;
+	for (bool more = true; more && r >= 0;) {
 		struct blob_list list = {0};
-		if (b->ops->list(b, org, org, prefix, NULL, 0, BLOB_LIST_MAX, &list, &m->err) < 0)
-			break;
-		for (size_t i = 0; i < list.count && !m->err.code; i++)
-			b->ops->remove(b, org, org, list.entries[i].key, &m->err);
+		r = b->ops->list(b, org, org, prefix, NULL, 0, BLOB_LIST_MAX, &list, &m->err);
+		for (size_t i = 0; i < list.count && r >= 0; i++)
+			r = b->ops->remove(b, org, org, list.entries[i].key, &m->err);
 		more = list.truncated;
 		blob_list_done(&list);
 	}
-	if (m->err.code == ERR_NOT_FOUND) /* the bucket was never made */
+	if (r >= 0 || r == -ERR_NOT_FOUND) /* the bucket was never made */
 		m->err = ERR_INIT;
 }
 
@@ -227,36 +228,42 @@ struct metrics_read {
 	struct err err;
 };
 
+static int parse_object(struct blob_store *s, struct blob_get *get, int64_t size, json_t **ret,
+			struct err *err)
+{
+	if (size > METRICS_BYTES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "the metrics are larger than %d bytes", METRICS_BYTES_MAX);
+	CLEANUP(free) char *text = mem_alloc((size_t)size + 1);
+	ssize_t n = 0, got = 0;
+	while (got < size && (n = s->ops->get_read(get, got, text + got, (size_t)(size - got), err)) > 0)
+		got += n;
+	return n < 0 ? (int)n : json_parse(text, (size_t)got, METRICS_BYTES_MAX, ret, err);
+}
+
+static int read_collected(struct metrics_read *m, struct err *err)
+{
+	struct blob_store *s = m->api->config.blobs;
+	const char *org = api_principal(m->x)->org;
+	struct blob_get *get = NULL;
+	struct blob_info info;
+	int r = s->ops->get_open(s, org, org, m->key, &get, &info, err);
+	if (r < 0)
+		return r == -ERR_NOT_FOUND ? 0 : r;
+	r = parse_object(s, get, info.size_bytes, &m->series, err);
+	s->ops->get_close(get);
+	return r;
+}
+
 /* The task's own while it exists, then what was collected; none yet is no error. */
 static void read_metrics(void *arg)
 {
 	struct metrics_read *m = arg;
 	struct backend *b = m->api->config.backend;
-	if (b->ops->metrics_read(b, m->task, &m->series, &m->err) != -ERR_NOT_FOUND)
-		return;
-	m->err = ERR_INIT;
-	struct blob_store *s = m->api->config.blobs;
-	const char *org = api_principal(m->x)->org;
-	struct blob_get *get = NULL;
-	struct blob_info info;
-	if (s->ops->get_open(s, org, org, m->key, &get, &info, &m->err) < 0) {
-		if (m->err.code == ERR_NOT_FOUND)
-			m->err = ERR_INIT;
-		return;
-	}
-	char *text =
-	    info.size_bytes <= METRICS_BYTES_MAX ? mem_try_alloc(1, (size_t)info.size_bytes + 1) : NULL;
-	ssize_t n = 0, got = 0;
-	while (text && got < info.size_bytes &&
-	       (n = s->ops->get_read(get, got, text + got, (size_t)(info.size_bytes - got), &m->err)) > 0)
-		got += n;
-	if (!text)
-		err_set(&m->err, ERR_TOO_LARGE, "the metrics of '%s' are larger than %d bytes", m->task,
-			METRICS_BYTES_MAX);
-	else if (n >= 0)
-		json_parse(text, (size_t)got, METRICS_BYTES_MAX, &m->series, &m->err);
-	free(text);
-	s->ops->get_close(get);
+	int r = b->ops->metrics_read(b, m->task, &m->series, &m->err);
+	if (r == -ERR_NOT_FOUND)
+		r = read_collected(m, &m->err);
+	if (r >= 0)
+		m->err = ERR_INIT;
 }
 
 static void metrics_known(void *arg)

@@ -34,7 +34,8 @@ static void creation_fail(struct creation *c, const struct err *err)
 static void resolve(void *arg)
 {
 	struct creation *c = arg;
-	api_model_resolve(c->api->config.blobs, api_principal(c->x)->org, &c->spec, &c->err);
+	if (api_model_resolve(c->api->config.blobs, api_principal(c->x)->org, &c->spec, &c->err) >= 0)
+		c->err = ERR_INIT;
 }
 
 static void resolved(void *arg)

@@ -41,6 +41,13 @@ static struct store_call *call_new(struct http_exchange *x, struct api *a)
 	return c;
 }
 
+/* Only the result tells failure: on the way to success the store may have noted what it got over. */
+static void call_result(struct store_call *c, int r)
+{
+	if (r >= 0)
+		c->err = ERR_INIT;
+}
+
 static void call_free(struct store_call *c)
 {
 	blob_list_done(&c->list);
@@ -71,7 +78,7 @@ static bool call_check(struct store_call *c)
 static void read_buckets(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->bucket_list(c->blobs, c->org, &c->list, &c->err);
+	call_result(c, c->blobs->ops->bucket_list(c->blobs, c->org, &c->list, &c->err));
 }
 
 static void buckets_read(void *arg)
@@ -94,7 +101,7 @@ static void list_buckets(struct http_exchange *x, void *app)
 static void make_bucket(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->bucket_create(c->blobs, c->org, c->bucket, &c->err);
+	call_result(c, c->blobs->ops->bucket_create(c->blobs, c->org, c->bucket, &c->err));
 }
 
 static void bucket_made(void *arg)
@@ -118,8 +125,8 @@ static void put_bucket(struct http_exchange *x, void *app)
 static void read_list(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->list(c->blobs, c->org, c->bucket, c->prefix, c->after, c->delimiter, (size_t)c->limit,
-			    &c->list, &c->err);
+	call_result(c, c->blobs->ops->list(c->blobs, c->org, c->bucket, c->prefix, c->after, c->delimiter,
+					   (size_t)c->limit, &c->list, &c->err));
 }
 
 static json_t *format_entry(const struct blob_entry *e)
@@ -165,7 +172,8 @@ static void list_objects(struct http_exchange *x, void *app)
 static void open_object(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, &c->get, &c->info, &c->err);
+	call_result(c,
+		    c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, &c->get, &c->info, &c->err));
 }
 
 static ssize_t source_read(void *arg, int64_t offset, void *data, size_t len, struct err *err)
@@ -210,7 +218,7 @@ static void get_object(struct http_exchange *x, void *app)
 static void remove_object(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->remove(c->blobs, c->org, c->bucket, c->key, &c->err);
+	call_result(c, c->blobs->ops->remove(c->blobs, c->org, c->bucket, c->key, &c->err));
 }
 
 static void object_removed(void *arg)
@@ -240,7 +248,7 @@ static int upload_data(void *arg, const void *data, size_t len, struct err *err)
 static void commit_object(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->put_commit(c->put, &c->info, &c->err);
+	call_result(c, c->blobs->ops->put_commit(c->put, &c->info, &c->err));
 }
 
 static void object_committed(void *arg)
@@ -283,8 +291,8 @@ static const struct http_upload_ops object_upload = {upload_data, upload_end, up
 static void begin_object(void *arg)
 {
 	struct store_call *c = arg;
-	c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, c->content_type, c->length, c->sha256,
-				 &c->put, &c->err);
+	call_result(c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, c->content_type,
+						c->length, c->sha256, &c->put, &c->err));
 }
 
 static void object_begun(void *arg)

@@ -47,8 +47,10 @@ void exchange_resume(struct exchange *x)
 	if (!x->suspended)
 		return;
 	x->suspended = false;
-	if (x->mhd)
+	if (x->mhd) {
 		MHD_resume_connection(x->mhd);
+		http_server_kick(x->server);
+	}
 }
 
 const char *http_header(const struct http_exchange *pub, const char *name)
@@ -265,10 +267,10 @@ static enum MHD_Result on_body(struct exchange *x, const char *data, size_t len)
 		return x->body_seen > NONE_BODY_MAX ? MHD_NO : MHD_YES;
 	if (x->body_seen > (int64_t)route->body_max_bytes)
 		err_set(&err, ERR_TOO_LARGE, "the body is larger than %zu bytes", route->body_max_bytes);
-	else if (x->upload)
-		x->upload->data(x->upload_arg, data, len, &err);
-	else
+	else if (!x->upload)
 		buf_add(&x->pub.body, data, len);
+	else if (x->upload->data(x->upload_arg, data, len, &err) >= 0)
+		err = ERR_INIT; /* only the result tells failure */
 	if (err.code)
 		refuse_rest(x, &err);
 	return MHD_YES;
@@ -329,6 +331,7 @@ enum MHD_Result exchange_access(void *cls, struct MHD_Connection *mhd, const cha
 		return MHD_NO;
 	if (!x) {
 		*context = x = exchange_new(s, mhd, method);
+		http_connection_deadline(x->connection, 0);
 		begin(x);
 	}
 	if (x->stage == STAGE_HEAD)

@@ -17,16 +17,29 @@
 static void server_turn(struct http_server *s)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+	s->kicked = false;
 	for (int i = 0; i < TURNS_MAX; i++) {
 		MHD_run(s->daemon);
-		if (MHD_get_timeout(s->daemon, &wait_ms) != MHD_YES) {
-			loop_timer_clear(s->turn_timer);
-			return;
-		}
-		if (wait_ms > 0)
+		bool waits = MHD_get_timeout(s->daemon, &wait_ms) == MHD_YES;
+		if (waits && wait_ms == 0)
+			continue;
+		if (s->kicked) /* somebody answered during this turn */
 			break;
+		if (waits)
+			loop_timer_set(s->turn_timer, (int64_t)wait_ms, 0);
+		else
+			loop_timer_clear(s->turn_timer);
+		return;
 	}
-	loop_timer_set(s->turn_timer, (int64_t)wait_ms, 0);
+	loop_timer_set(s->turn_timer, 0, 0);
+}
+
+void http_server_kick(struct http_server *s)
+{
+	if (s->kicked || s->stopping)
+		return;
+	s->kicked = true;
+	loop_timer_set(s->turn_timer, 0, 0);
 }
 
 static void on_readable(void *arg, int events)

@@ -12,7 +12,7 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	int listen_fd; /* -1 once the daemon owns it */
 	int port;
-	bool stopping;
+	bool stopping, kicked;
 	struct loop_fd *watch;
 	struct loop_timer *turn_timer;	   /* when libmicrohttpd wants to be called */
 	struct loop_timer *deadline_timer; /* the nearest deadline of a connection */
@@ -30,6 +30,8 @@ struct http_connection {
 	char *target;	     /* of the present request */
 	int64_t deadline_ms; /* monotonic; 0 = none */
 };
+/* libmicrohttpd does not wake itself for a resumed connection: it gets its turn soon. */
+void http_server_kick(struct http_server *s);
 void http_connection_deadline(struct http_connection *c, int64_t monotonic_ms);
 
 enum http_stage {
