@@ -24,7 +24,8 @@ build: $(BUILD)/build.ninja ## compile into build/
 asan: $(ASAN)/build.ninja ## compile with address and undefined-behaviour sanitizers into build-asan/
 	ninja -C $(ASAN)
 
-check: lint build asan ## lint and run all tests; the last line is the sum
+check: setup ## install what is missing, build, lint, run all tests; the last line is the sum
+	@$(MAKE) --no-print-directory build asan lint
 	@tools/run-tests $(ASAN):unit,sim,fuzz,scn $(BUILD):e2e
 
 lint: ## check includes, headers, format and words
@@ -48,8 +49,9 @@ fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 eac
 bench: build ## measure; see bench/
 	@if [ -x bench/run ]; then bench/run; else echo 'no bench/run yet'; fi
 
-demo: build ## start a platform on this machine with examples in it
-	./examples/demo.sh up
+demo: setup ## install what is missing, build, train a model on this machine, serve it and ask it
+	@$(MAKE) --no-print-directory build
+	@./examples/demo.sh up
 
 demo-clean: ## stop the demo and remove its data
 	./examples/demo.sh clean
