@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "store/store.h"
 
-static int64_t next_id;
+static unsigned next_id;
 
 static int make_org(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -21,10 +21,10 @@ static int insert(struct store_tx *tx, void *arg, struct err *err)
 {
 	CLEANUP(job) struct job *job = job_new();
 	char *command[] = {(char *)"true", NULL};
-	job_spec_init(&job->spec);
+	free(job->spec.name);
 	job->spec.name = mem_strdup("bench");
 	job->spec.command = strings_copy(command);
-	snprintf(job->id, sizeof(job->id), "j%lld", (long long)++next_id);
+	snprintf(job->id, sizeof(job->id), "j%u", ++next_id);
 	snprintf(job->org, sizeof(job->org), "default");
 	snprintf(job->user, sizeof(job->user), "root");
 	struct event e = {

@@ -35,7 +35,6 @@ struct job *fixture_job(const char *id, const char *name)
 	snprintf(job->id, sizeof(job->id), "%s", id);
 	snprintf(job->org, sizeof(job->org), "default");
 	snprintf(job->user, sizeof(job->user), "ada");
-	job_spec_init(&job->spec);
 	free(job->spec.name);
 	job->spec.name = mem_strdup(name);
 	job->spec.command = strings_copy(command);
