@@ -342,5 +342,8 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	cleanup_fd(&watch.oom);
 	cleanup_fd(&watch.peak);
 	cleanup_fd(&watch.event);
-	return r < 0 ? err_wrap(err, "starting container '%s'", spec->name) : 0;
+	if (r >= 0)
+		return 0;
+	cgroup_remove(&tree, spec->name);
+	return err_wrap(err, "starting container '%s'", spec->name);
 }

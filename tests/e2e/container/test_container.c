@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a container is for: running things, and saying what became of them. */
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include "base/fd.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "e2e/container/trial.h"
 
 TEST(a_script_runs_and_its_end_is_recorded)
@@ -212,5 +218,83 @@ TEST(with_egress_there_is_a_network_but_not_to_the_host)
 	EXPECT_PRINTS(&t, "169.254.169.254 refused [Errno 113]");
 	EXPECT_PRINTS(&t, "10.0.2.100\n");
 	assert_null(strstr(buf_str(&t.text), "GOT IN"));
+	trial_done(&t);
+}
+
+/* The process that carries the traffic of the container whose runtime is 'runtime'; -1 when there is none. */
+static pid_t find_slirp(pid_t runtime)
+{
+	char want[64], path[64];
+	DIR *d = opendir("/proc");
+	pid_t found = -1;
+	assert_non_null(d);
+	snprintf(want, sizeof(want), "/proc/%d/ns/net", (int)runtime);
+	for (struct dirent *e; found < 0 && (e = readdir(d)) != NULL;) {
+		CLEANUP(buf) struct buf line = BUF_INIT;
+		pid_t pid = (pid_t)atoi(e->d_name);
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+		if (pid > 0 && fd_read_file(AT_FDCWD, path, 4096, &line, NULL) >= 0 &&
+		    memmem(buf_str(&line), line.len, want, strlen(want)))
+			found = pid;
+	}
+	closedir(d);
+	return found;
+}
+
+TEST(the_user_mode_network_ends_with_its_container)
+{
+	struct trial t;
+	struct err err = ERR_INIT;
+	struct runtime r;
+	assert_true(runtime_detect(&r, NULL) >= 0);
+	if (!*r.slirp_path || access("/dev/net/tun", R_OK | W_OK) < 0)
+		SKIP("no slirp4netns or no /dev/net/tun");
+	trial_init(&t, "echo up; sleep 1000");
+	t.spec.network = NETWORK_EGRESS;
+	trial_start(&t);
+	trial_read_until(&t, "up");
+	pid_t slirp = find_slirp(t.pid);
+	assert_true(slirp > 0);
+	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, slirp, 0), .events = POLLIN};
+	assert_true(ended.fd >= 0);
+	EXPECT_OK(container_kill(t.name, &err), &err);
+	trial_wait(&t);
+	assert_int_equal(poll(&ended, 1, 60000), 1);
+	close(ended.fd);
+	trial_done(&t);
+}
+
+TEST(a_start_that_fails_leaves_nothing)
+{
+	struct trial t;
+	struct err err = ERR_INIT;
+	char **left = NULL;
+	int pair[2];
+	pid_t pid;
+	trial_init(&t, "true");
+	t.mount.source = "/nonexistent";
+	assert_int_equal(pipe(pair), 0);
+	EXPECT_OK(container_prepare(&t.spec, &err), &err);
+	EXPECT_ERR(container_spawn(&t.spec, pair[1], &pid, &err), ERR_NOT_FOUND, &err, "/nonexistent");
+	close(pair[0]);
+	close(pair[1]);
+	EXPECT_OK(container_list(&left, &err), &err);
+	for (char **name = left; *name; name++)
+		assert_string_not_equal(*name, t.name);
+	strings_free(left);
+	trial_done(&t);
+}
+
+/* crun and runc hand the standard streams to the container's user: never a device of the host. */
+TEST(a_device_is_refused_as_output)
+{
+	struct trial t;
+	struct err err = ERR_INIT;
+	pid_t pid;
+	trial_init(&t, "true");
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	EXPECT_OK(container_prepare(&t.spec, &err), &err);
+	EXPECT_ERR(container_spawn(&t.spec, fd, &pid, &err), ERR_INVALID, &err, "must be a pipe or a file");
+	close(fd);
 	trial_done(&t);
 }
