@@ -227,7 +227,7 @@ static void print_counts(const char *title, const json_t *counts)
 {
 	const char *word, *separator = "";
 	json_t *n;
-	printf("%-10s", title);
+	printf("%-12s", title);
 	json_object_foreach((json_t *)counts, word, n)
 	{
 		if (!json_integer_value(n))
@@ -236,6 +236,20 @@ static void print_counts(const char *title, const json_t *counts)
 		separator = ", ";
 	}
 	puts(*separator ? "" : "none");
+}
+
+static void print_use(const json_t *used, const json_t *capacity)
+{
+	char memory[32], of[32];
+	unit_format_bytes(cli_int(used, "memory"), memory);
+	unit_format_bytes(cli_int(capacity, "memory"), of);
+	printf("%-12s%.3g of %.3g cores, %s of %s memory", "in use",
+	       json_number_value(json_object_get(used, "cpu")),
+	       json_number_value(json_object_get(capacity, "cpu")), memory, of);
+	if (cli_int(capacity, "gpu"))
+		printf(", %lld of %lld GPUs", (long long)cli_int(used, "gpu"),
+		       (long long)cli_int(capacity, "gpu"));
+	putchar('\n');
 }
 
 int cmd_status(struct cli *c, const struct cli_args *a, struct err *err)
@@ -251,16 +265,13 @@ int cmd_status(struct cli *c, const struct cli_args *a, struct err *err)
 		cli_print_json(s);
 		return 0;
 	}
-	const json_t *cap = json_object_get(s, "capacity"), *used = json_object_get(s, "used"),
-		     *b = json_object_get(s, "backend");
+	const json_t *b = json_object_get(s, "backend");
 	unit_format_duration(cli_int(s, "uptime_ms") / 1000 * 1000, uptime);
-	printf("%-10s%s, version %s, pid %lld, up %s\n", "server", client_endpoint(c->client),
+	printf("%-12s%s, version %s, pid %lld, up %s\n", "server", client_endpoint(c->client),
 	       cli_str(s, "version"), (long long)cli_int(s, "pid"), uptime);
-	printf("%-10s%s\n", "data", cli_str(s, "data_folder"));
-	printf("%-10s%s (%s, cgroup %s)\n", "containers", cli_str(b, "name"), cli_str(b, "runtime"),
-	       cli_str(b, "cgroup"));
-	printf("%-10s%s of %s cores, %s of %s memory\n", "in use", cli_str(used, "cpu"), cli_str(cap, "cpu"),
-	       cli_str(used, "memory"), cli_str(cap, "memory"));
+	printf("%-12s%s\n", "data", cli_str(s, "data_folder"));
+	printf("%-12s%s, cgroup %s\n", "containers", cli_str(b, "runtime"), cli_str(b, "cgroup"));
+	print_use(json_object_get(s, "used"), json_object_get(s, "capacity"));
 	print_counts("jobs", json_object_get(s, "jobs"));
 	print_counts("models", json_object_get(s, "models"));
 	return 0;
