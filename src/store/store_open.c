@@ -55,6 +55,7 @@ static int connection_open(struct store *s, const char *path, struct err *err)
 			  "PRAGMA journal_mode = WAL;"
 			  "PRAGMA synchronous = FULL;"
 			  "PRAGMA foreign_keys = ON;"
+			  "PRAGMA temp_store = MEMORY;" /* savepoints keep their undo there */
 			  "PRAGMA journal_size_limit = 67108864",
 			  err);
 }

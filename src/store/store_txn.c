@@ -46,15 +46,15 @@ static bool is_fatal(int code)
 static void run_one(struct store *s, struct store_request *q)
 {
 	struct err err = ERR_INIT;
-	int r = sql_script(&s->tx, "SAVEPOINT request", &err);
+	int r = sql_exec(&s->tx, &err, "SAVEPOINT request", "");
 	if (r >= 0)
 		r = q->fn(&s->tx, q->arg, &err);
 	if (r < 0 && err.code == 0)
 		err_set(&err, -r, "the request failed");
 	if (!sqlite3_get_autocommit(s->tx.db)) {
 		struct err end = ERR_INIT;
-		const char *sql = r < 0 ? "ROLLBACK TO request; RELEASE request" : "RELEASE request";
-		if (sql_script(&s->tx, sql, &end) < 0) {
+		int undone = r < 0 ? sql_exec(&s->tx, &end, "ROLLBACK TO request", "") : 0;
+		if (undone < 0 || sql_exec(&s->tx, &end, "RELEASE request", "") < 0) {
 			err = end;
 			r = -end.code;
 		}
