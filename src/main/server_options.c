@@ -2,13 +2,12 @@
 /* Options of `cloudml server`. */
 #include "main/server.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/client.h"
 
 static const char help[] =
     "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--log LEVEL]\n"
@@ -22,32 +21,6 @@ static const char help[] =
     "  --log LEVEL            debug, info, warn or error\n"
     "  --ready-fd N           descriptor that gets a line when the server answers, instead of standard "
     "output\n";
-
-static char *default_folder(void)
-{
-	const char *given = getenv("CLOUDML_DATA"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-	if (given && *given)
-		return mem_strdup(given);
-	if (geteuid() == 0)
-		return mem_strdup("/var/lib/cloudml");
-	if (xdg && xdg[0] == '/')
-		return mem_printf("%s/cloudml", xdg);
-	return mem_printf("%s/.local/share/cloudml", home && *home ? home : "/tmp");
-}
-
-/* The folder need not exist yet, so that realpath cannot be asked. */
-static int make_absolute(char **folder, struct err *err)
-{
-	if ((*folder)[0] == '/')
-		return 0;
-	CLEANUP(free) char *here = getcwd(NULL, 0);
-	if (!here)
-		return err_sys(err, errno, "cannot tell the present folder");
-	char *absolute = mem_printf("%s/%s", here, *folder);
-	free(*folder);
-	*folder = absolute;
-	return 0;
-}
 
 static int parse_number(const char *text, int max, int *ret)
 {
@@ -123,9 +96,11 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 		if (r < 0)
 			return r;
 	}
-	if (!ret->data_folder)
-		ret->data_folder = default_folder();
-	return make_absolute(&ret->data_folder, err);
+	char *folder =
+	    client_data_folder(ret->data_folder); /* one rule for the server and the command line */
+	free(ret->data_folder);
+	ret->data_folder = folder;
+	return 0;
 }
 
 void server_options_done(struct server_options *o)
