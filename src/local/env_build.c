@@ -444,7 +444,7 @@ void env_clean_orphan(const char *data_folder, const char *key)
 {
 	CLEANUP(free) char *lock = mem_printf("%s/envs/%s.lock", data_folder, key);
 	CLEANUP(free) char *build = mem_printf("%s/envs/%s.build", data_folder, key);
-	CLEANUP(free) char *name = mem_printf("env-%s", key);
+	CLEANUP(free) char *name = env_container_name(data_folder, key);
 	struct err err = ERR_INIT;
 	if (access(build, F_OK) < 0)
 		return;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -18,6 +19,13 @@
 #include "local/container.h"
 #include "local/fd_drop.h"
 
+char *env_container_name(const char *data_folder, const char *key)
+{
+	char hex[DIGEST_HEX_LEN + 1];
+	digest_of(data_folder, strlen(data_folder), hex);
+	return mem_printf("env-%s-%.8s", key, hex);
+}
+
 void env_files_init(struct env_files *f, const char *data_folder, const struct env_want *want)
 {
 	CLEANUP(strings) char **requirements = env_requirements(want->requirements);
@@ -25,7 +33,7 @@ void env_files_init(struct env_files *f, const char *data_folder, const struct e
 	f->envs = mem_printf("%s/envs", data_folder);
 	f->path = mem_printf("%s/%s", f->envs, f->key);
 	f->build = mem_printf("%s.build", f->path);
-	f->container = mem_printf("env-%s", f->key);
+	f->container = env_container_name(data_folder, f->key);
 	f->cache = mem_printf("%s/cache/%s", f->envs, requirements[0] ? want->org : "_shared");
 	f->lock_fd = f->cache_lock_fd = -1;
 }

@@ -18,6 +18,9 @@ struct env_files {
 	char *cache;		    /* DATA/envs/cache/NAME */
 	int lock_fd, cache_lock_fd; /* -1 = not held */
 };
+/* Names of containers are the machine's; several data folders may want the same environment. Returns owned.
+ */
+char *env_container_name(const char *data_folder, const char *key);
 void env_files_init(struct env_files *f, const char *data_folder, const struct env_want *want);
 void env_files_done(struct env_files *f); /* lets the locks go */
 

@@ -37,8 +37,9 @@ int local_new(const struct local_config *config, struct backend **ret, struct er
 /* The programs below get the arguments behind `cloudml`: argv[0] is "shim" or "unpack". */
 /* The shim: `cloudml shim TASK_FOLDER`. Runs one task to its end; returns the exit status of the process. */
 int local_shim_main(int argc, char **argv);
-/* `cloudml unpack ARCHIVE FOLDER`: inside the sandbox, as the job's user; tar (gz, xz, zst), zip. Refuses
- * links out, devices, absolute paths and "..", more than 200,000 entries, 20 GiB, or a ratio above 200. */
+/* `cloudml unpack ARCHIVE FOLDER` (made when absent; ARCHIVE may be the folder of the one archive): inside
+ * the sandbox, as the job's user; tar (gz, xz, zst), zip. Refuses links out, devices, absolute paths and
+ * "..", more than 200,000 entries, 20 GiB, or a ratio above 200. */
 int local_unpack_main(int argc, char **argv);
 
 /* What this machine offers: array of {"check", "ok", "detail", "hint"}; returns owned. */

@@ -157,7 +157,8 @@ static void on_container_ended(void *arg, const struct container_result *result)
 					 .last_line = s->log.last_line,
 					 .serve_error = s->serve_error};
 	exit_record_make(&facts, &s->record);
-	if (s->record.fail != FAIL_NONE && s->record.fail != FAIL_USER)
+	bool said = strstr(s->log.last_line, s->record.message) != NULL; /* by the program itself */
+	if (s->record.fail != FAIL_NONE && s->record.fail != FAIL_USER && !said)
 		task_log_note(&s->log, s->record.message);
 	end(s);
 }
@@ -215,6 +216,8 @@ static void on_env_done(void *arg, const char *path, const struct err *result)
 		shim_set_phase(s, TASK_PREPARING, "starting");
 		if (start_container(s, &err) >= 0)
 			err = ERR_INIT; /* may hold an error that was overcome */
+		else if (err.code == ERR_NOT_FOUND)
+			err.code = ERR_UNSUPPORTED; /* a part of the platform is missing, nothing of the user's */
 	}
 	if (err.code)
 		end_with_err(s, &err);

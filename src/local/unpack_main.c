@@ -36,6 +36,8 @@ static int unpack_paths(const char *archive, const char *folder, struct unpack_s
 	CLEANUP(fd) int archive_fd = open_one(archive, err);
 	if (archive_fd < 0)
 		return archive_fd;
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "cannot make folder '%s'", folder);
 	CLEANUP(fd) int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder_fd < 0)
 		return err_sys(err, errno, "cannot open folder '%s'", folder);

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-TIMEOUT = 280  # only so that a broken test ends
+TIMEOUT = 100  # only so that a broken test ends
 
 
 class Driver:
@@ -24,7 +24,8 @@ class Driver:
     def start(self):
         self.process = subprocess.Popen(self.args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.env)
         self.lines = queue.Queue()
-        threading.Thread(target=self._read, args=(self.process.stdout, self.lines), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout, self.lines), daemon=True)
+        self.reader.start()
         self.wait(lambda m: "attached" in m)
 
     @staticmethod
@@ -82,10 +83,14 @@ class Driver:
         self.call("launch", spec=spec)
 
     def wait_phase(self, name, *phases):
-        if self.status.get(name, {}).get("phase") in phases:
-            return self.status[name]
-        return self.wait(lambda m: m.get("changed", {}).get("name") == name
-                         and m["changed"]["phase"] in phases)["changed"]
+        wanted = (*phases, "exited", "lost")
+        status = self.status.get(name, {})
+        if status.get("phase") not in wanted:
+            status = self.wait(lambda m: m.get("changed", {}).get("name") == name
+                               and m["changed"]["phase"] in wanted)["changed"]
+        if status["phase"] not in phases:
+            raise AssertionError("%s instead of %s: %s" % (status["phase"], phases, status.get("message")))
+        return status
 
     def run(self, name, **fields):
         self.launch(name, **fields)
@@ -98,12 +103,18 @@ class Driver:
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.close()
 
     def quit(self):
         if self.process.poll() is None:
             self.send("quit")
-            self.process.wait(timeout=TIMEOUT)
+            self.close()
+
+    def close(self):
+        self.process.wait(timeout=TIMEOUT)
+        self.reader.join()
+        self.process.stdin.close()
+        self.process.stdout.close()
 
     def folder(self, name):
         return os.path.join(self.data, "tasks", name)
