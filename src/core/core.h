@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Front door of the room of nouns: organisation, principal, job, task, service, resources, events; and the two
- * vtables that variants of the platform stand behind: backend.h (where tasks run), blob.h (where bytes live).
+ * Front door of the room of nouns: organisation, principal, job, task, service, resources, events; and the
+ * two vtables that variants of the platform stand behind: backend.h (where tasks run), blob.h (where bytes
+ * live).
  *
- * No I/O, no clock, no allocation sized by outsiders without a limit. Every noun has: init/done or new/free, parse from
- * JSON (strict: unknown fields are refused), format to JSON, a state table where it has states.
+ * No I/O, no clock, no allocation sized by outsiders without a limit. Every noun has: init/done or new/free,
+ * parse from JSON (strict: unknown fields are refused), format to JSON, a state table where it has states.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
@@ -14,16 +15,17 @@
 #include "base/err.h"
 
 /* Limits of everything an outsider sizes. */
-#define CORE_NAME_MAX 63	 /* job, model, organisation names: [a-z0-9]([a-z0-9-]*[a-z0-9])? (RFC 1123 label) */
-#define CORE_TEXT_MAX 4096	 /* commands, modules, arguments, environment values */
-#define CORE_ARGS_MAX 256	 /* arguments, environment variables, requirements */
+#define CORE_NAME_MAX 63   /* job, model, organisation names: [a-z0-9]([a-z0-9-]*[a-z0-9])? (RFC 1123 label) \
+			    */
+#define CORE_TEXT_MAX 4096 /* commands, modules, arguments, environment values */
+#define CORE_ARGS_MAX 256  /* arguments, environment variables, requirements */
 #define CORE_SPEC_BYTES_MAX 262144 /* JSON of one job or model */
 
 int core_name_check(const char *what, const char *name, struct err *err); /* ERR_INVALID with the rule */
 
 /* What a task asks for and what a node has. -1 in a limit = none. */
 struct resources {
-	int64_t cpu_milli;	/* thousandths of a core */
+	int64_t cpu_milli; /* thousandths of a core */
 	int64_t memory_bytes;
 	int64_t gpu;
 };

@@ -19,7 +19,7 @@ enum job_state {
 #define JOB_STATE_ENUM(state, word, terminal) state,
 	JOB_STATE_TABLE(JOB_STATE_ENUM)
 #undef JOB_STATE_ENUM
-	JOB_STATE_COUNT
+	    JOB_STATE_COUNT
 };
 const char *job_state_word(enum job_state s);
 int job_state_parse(const char *word, enum job_state *ret, struct err *err);
@@ -29,86 +29,89 @@ bool job_state_may_move(enum job_state from, enum job_state to); /* the one tabl
 /* Why a task ended badly; decides the retry. class, word, retried by default (counts against max_retries) */
 #define FAIL_TABLE(X)                                                                                        \
 	X(FAIL_NONE, "none", 0)                                                                              \
-	X(FAIL_USER, "user_error", 1)	       /* the program exited non-zero or by a signal of its own */   \
+	X(FAIL_USER, "user_error", 1) /* the program exited non-zero or by a signal of its own */            \
 	X(FAIL_OUT_OF_MEMORY, "out_of_memory", 0)                                                            \
-	X(FAIL_LOST, "lost", 1)		       /* the task vanished: machine restarted, shim killed */       \
+	X(FAIL_LOST, "lost", 1) /* the task vanished: machine restarted, shim killed */                      \
 	X(FAIL_PREEMPTED, "preempted", 1)                                                                    \
-	X(FAIL_ENVIRONMENT, "environment", 0)  /* environment or package could not be built */               \
-	X(FAIL_TIMEOUT, "timeout", 0)	       /* max_duration passed */                                     \
-	X(FAIL_PLATFORM, "platform", 1)	       /* our own fault: disk full, runtime broken */                \
+	X(FAIL_ENVIRONMENT, "environment", 0) /* environment or package could not be built */                \
+	X(FAIL_TIMEOUT, "timeout", 0)	      /* max_duration passed */                                      \
+	X(FAIL_PLATFORM, "platform", 1)	      /* our own fault: disk full, runtime broken */                 \
 	X(FAIL_CANCELLED, "cancelled", 0)
 enum fail_class {
 #define FAIL_ENUM(code, word, retried) code,
 	FAIL_TABLE(FAIL_ENUM)
 #undef FAIL_ENUM
-	FAIL_COUNT
+	    FAIL_COUNT
 };
 const char *fail_word(enum fail_class c);
 int fail_parse(const char *word, enum fail_class *ret); /* -1 when unknown */
 bool fail_is_retried(enum fail_class c);
 
 enum network_mode {
-	NETWORK_EGRESS, /* default: own namespace, outgoing traffic through a user-mode NAT, host's loopback unreachable */
+	NETWORK_EGRESS, /* default: own namespace, outgoing traffic through a user-mode NAT, host's loopback
+			   unreachable */
 	NETWORK_NONE,	/* own namespace with loopback only */
 };
 const char *network_word(enum network_mode m);
 
-/* What the user asked for; JSON of POST /api/v1/jobs and of job.yaml (same fields). Immutable after submission. */
+/* What the user asked for; JSON of POST /api/v1/jobs and of job.yaml (same fields). Immutable after
+ * submission. */
 struct job_spec {
-	char *name;		/* RFC 1123 label; default derived from module or command */
-	char *framework;	/* name in the catalogue; "python" by default */
+	char *name;		 /* RFC 1123 label; default derived from module or command */
+	char *framework;	 /* name in the catalogue; "python" by default */
 	char *framework_version; /* "" = the catalogue's default; resolved at submission */
-	char *package;		/* fds:// address of a .tar.gz folder, sdist or wheel; NULL = no code, command only */
-	char *package_kind;	/* "folder" (unpacked into the work folder, as cloudml run does) or "python" (installed) */
-	char *module;		/* python -m MODULE; exactly one of module and command */
-	char **command;		/* argv */
-	char **args;		/* appended to module or command */
-	char **env;		/* "KEY=value"; JSON object {KEY: value}; CLOUDML_* and LD_* names are refused */
-	char **requirements;	/* PEP 508 lines */
+	char *package; /* fds:// address of a .tar.gz folder, sdist or wheel; NULL = no code, command only */
+	char *package_kind;  /* "folder" (unpacked into the work folder, as cloudml run does) or "python"
+				(installed) */
+	char *module;	     /* python -m MODULE; exactly one of module and command */
+	char **command;	     /* argv */
+	char **args;	     /* appended to module or command */
+	char **env;	     /* "KEY=value"; JSON object {KEY: value}; CLOUDML_* and LD_* names are refused */
+	char **requirements; /* PEP 508 lines */
 	struct resources limits; /* "cpu", "memory", "gpu" in JSON; defaults 1 core, 2 GiB, 0 */
-	char *prepare_command;	/* sh -c, before; NULL = none */
-	char *finish_command;	/* sh -c, after success or failure of the main command */
-	int64_t max_retries;	/* 0 to 100, default 0 */
+	char *prepare_command;	 /* sh -c, before; NULL = none */
+	char *finish_command;	 /* sh -c, after success or failure of the main command */
+	int64_t max_retries;	 /* 0 to 100, default 0 */
 	int64_t max_duration_ms; /* 0 = no limit */
-	int64_t priority;	/* 0 to 100, higher wins, default 50 */
-	int64_t max_processes;	/* pids limit, default 1024 */
+	int64_t priority;	 /* 0 to 100, higher wins, default 50 */
+	int64_t max_processes;	 /* pids limit, default 1024 */
 	enum network_mode network;
 };
 void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);
 int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err); /* into an initialised spec */
-json_t *job_spec_format(const struct job_spec *s);			    /* returns owned; only fields that are set */
+json_t *job_spec_format(const struct job_spec *s); /* returns owned; only fields that are set */
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret);
 extern const char *const job_spec_fields[]; /* NULL-terminated names, for help, completion and OpenAPI */
-json_t *job_spec_schema(void);		    /* JSON Schema 2020-12 of the specification, from the same table; owned */
+json_t *job_spec_schema(void); /* JSON Schema 2020-12 of the specification, from the same table; owned */
 
 /* What a program says about how far it is, see core/progress.h. */
 struct progress {
-	char phase[24];	  /* "queued", "environment", "package", "running", "saving" … */
-	double percent;	  /* 0 to 100; -1 unknown */
+	char phase[24];	     /* "queued", "environment", "package", "running", "saving" … */
+	double percent;	     /* 0 to 100; -1 unknown */
 	int64_t step, total; /* -1 unknown */
-	int64_t eta_ms;	  /* -1 unknown */
-	char text[160];	  /* "epoch 3/5  loss 0.21  accuracy 0.94" */
+	int64_t eta_ms;	     /* -1 unknown */
+	char text[160];	     /* "epoch 3/5  loss 0.21  accuracy 0.94" */
 };
 #define PROGRESS_NONE ((struct progress){.percent = -1, .step = -1, .total = -1, .eta_ms = -1})
 json_t *progress_format(const struct progress *p);
 void progress_parse(const json_t *j, struct progress *ret); /* lenient: what is missing is unknown */
 
 struct job {
-	char id[16];		/* "j" + 9 characters of base 32; unique for ever */
+	char id[16]; /* "j" + 9 characters of base 32; unique for ever */
 	char org[CORE_NAME_MAX + 1], user[CORE_NAME_MAX + 1];
 	struct job_spec spec;
 	enum job_state state;
-	char reason[32];	/* word: "queued", "insufficient_memory", "out_of_memory" … */
-	char message[480];	/* for people: what happened and what to do next */
-	int64_t seq;		/* order of submission; cursor of lists */
-	int64_t version;	/* grows with every durable change */
-	int64_t attempt;	/* fencing token; 0 before the first start */
+	char reason[32];   /* word: "queued", "insufficient_memory", "out_of_memory" … */
+	char message[480]; /* for people: what happened and what to do next */
+	int64_t seq;	   /* order of submission; cursor of lists */
+	int64_t version;   /* grows with every durable change */
+	int64_t attempt;   /* fencing token; 0 before the first start */
 	bool cancel_requested;
 	int64_t created_ms, queued_ms, started_ms, running_ms, ended_ms; /* Unix time; 0 = not yet */
-	int64_t deadline_ms;	/* of the present state, Unix time; 0 in a terminal state or when none */
-	int exit_code;		/* of the main command; -1 before the end */
-	int exit_signal;	/* 0 = none */
+	int64_t deadline_ms; /* of the present state, Unix time; 0 in a terminal state or when none */
+	int exit_code;	     /* of the main command; -1 before the end */
+	int exit_signal;     /* 0 = none */
 	enum fail_class fail;
 	struct progress progress; /* not durable */
 	/* fds://ORG/jobs/ID/output/ : stable over attempts */
@@ -127,8 +130,8 @@ struct event {
 	int64_t seq;
 	char subject[CORE_NAME_MAX + 8]; /* job id or "model/NAME" */
 	int64_t time_ms;
-	char type[24];	  /* "Normal" or "Warning", as Kubernetes events */
-	char reason[32];  /* word */
+	char type[24];	 /* "Normal" or "Warning", as Kubernetes events */
+	char reason[32]; /* word */
 	char message[480];
 	char actor[CORE_NAME_MAX + 1]; /* user or "controller" */
 };

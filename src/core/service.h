@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model service: replicas of cloudml-serving for one model. Notebooks and TensorBoards will be services of another
- * kind with the same life cycle. */
+/* The model service: replicas of cloudml-serving for one model. Notebooks and TensorBoards will be services
+ * of another kind with the same life cycle. */
 #ifndef CORE_SERVICE_H
 #define CORE_SERVICE_H
 
@@ -11,13 +11,13 @@
 	X(SERVICE_STARTING, "starting", 0)                                                                   \
 	X(SERVICE_READY, "ready", 0)                                                                         \
 	X(SERVICE_STOPPING, "stopping", 0)                                                                   \
-	X(SERVICE_FAILED, "failed", 1)	   /* gave up; message says why; delete and create again */          \
+	X(SERVICE_FAILED, "failed", 1) /* gave up; message says why; delete and create again */              \
 	X(SERVICE_DELETED, "deleted", 1)
 enum service_state {
 #define SERVICE_STATE_ENUM(state, word, terminal) state,
 	SERVICE_STATE_TABLE(SERVICE_STATE_ENUM)
 #undef SERVICE_STATE_ENUM
-	SERVICE_STATE_COUNT
+	    SERVICE_STATE_COUNT
 };
 const char *service_state_word(enum service_state s);
 int service_state_parse(const char *word, enum service_state *ret, struct err *err);
@@ -25,12 +25,14 @@ bool service_state_may_move(enum service_state from, enum service_state to);
 
 /* JSON of POST /api/v1/models. */
 struct service_spec {
-	char *name;		/* RFC 1123 label; unique among the organisation's live services */
-	char *uri;		/* fds:// prefix that holds a SavedModel, a numbered version folder of one, or an .onnx file */
-	char *job;		/* instead of uri: id of a completed job; the API resolves it to the job's output + model folder */
-	int64_t model_version;	/* 0 = from the folder, else 1 */
+	char *name; /* RFC 1123 label; unique among the organisation's live services */
+	char *uri;  /* fds:// prefix that holds a SavedModel, a numbered version folder of one, or an .onnx
+		       file */
+	char *job;  /* instead of uri: id of a completed job; the API resolves it to the job's output + model
+		       folder */
+	int64_t model_version;		     /* 0 = from the folder, else 1 */
 	char *framework, *framework_version; /* "" = tensorflow for a SavedModel, onnx for .onnx */
-	struct resources limits; /* defaults 1 core, 2 GiB */
+	struct resources limits;	     /* defaults 1 core, 2 GiB */
 };
 void service_spec_init(struct service_spec *s);
 void service_spec_done(struct service_spec *s);
@@ -48,7 +50,7 @@ struct service {
 	int64_t seq, version, attempt;
 	int64_t created_ms, ready_ms, deadline_ms;
 	int64_t restarts;
-	char address[64]; /* "127.0.0.1:18500" once known: HTTP and gRPC on one port */
+	char address[64];	  /* "127.0.0.1:18500" once known: HTTP and gRPC on one port */
 	struct progress progress; /* not durable */
 };
 struct service *service_new(void);

@@ -14,8 +14,8 @@ enum task_kind { TASK_JOB, TASK_MODEL };
 struct task_spec {
 	char name[TASK_NAME_MAX + 1]; /* deterministic: "<job id>-<attempt>-<role>-<index>" */
 	char org[CORE_NAME_MAX + 1];
-	char owner[16];	  /* job or service id */
-	int64_t attempt;  /* fencing token */
+	char owner[16];	 /* job or service id */
+	int64_t attempt; /* fencing token */
 	enum task_kind kind;
 	char *framework, *framework_version; /* resolved: both non-empty, in the catalogue */
 	char **requirements;
@@ -31,7 +31,7 @@ struct task_spec {
 	int64_t max_processes;
 	int64_t max_duration_ms; /* 0 = none; the backend enforces it with class FAIL_TIMEOUT */
 	enum network_mode network;
-	int64_t port_hint;  /* TASK_MODEL: port to try first; 0 = any of the backend's range */
+	int64_t port_hint; /* TASK_MODEL: port to try first; 0 = any of the backend's range */
 };
 void task_spec_init(struct task_spec *t);
 void task_spec_done(struct task_spec *t);
@@ -43,13 +43,13 @@ int task_spec_parse(const json_t *j, struct task_spec *ret, struct err *err);
 	X(TASK_PREPARING, "preparing", 0) /* environment, package: progress says what */                     \
 	X(TASK_RUNNING, "running", 0)	  /* the user's main command was started */                          \
 	X(TASK_READY, "ready", 0)	  /* TASK_MODEL: answers requests on 'port' */                       \
-	X(TASK_EXITED, "exited", 1)	  /* exit record written, output collected and durable in the store */ \
-	X(TASK_LOST, "lost", 1)		  /* no shim and no exit record */
+	X(TASK_EXITED, "exited", 1) /* exit record written, output collected and durable in the store */     \
+	X(TASK_LOST, "lost", 1)	    /* no shim and no exit record */
 enum task_phase {
 #define TASK_PHASE_ENUM(phase, word, terminal) phase,
 	TASK_PHASE_TABLE(TASK_PHASE_ENUM)
 #undef TASK_PHASE_ENUM
-	TASK_PHASE_COUNT
+	    TASK_PHASE_COUNT
 };
 const char *task_phase_word(enum task_phase p);
 
@@ -60,11 +60,11 @@ struct task_status {
 	int64_t attempt;
 	enum task_phase phase;
 	struct progress progress;
-	int port;		/* 0 unless TASK_READY */
-	int exit_code;		/* TASK_EXITED */
+	int port;      /* 0 unless TASK_READY */
+	int exit_code; /* TASK_EXITED */
 	int exit_signal;
-	enum fail_class fail;	/* TASK_EXITED: FAIL_NONE when the exit status was 0 */
-	char message[480];	/* for people; "" when fail is FAIL_NONE */
+	enum fail_class fail; /* TASK_EXITED: FAIL_NONE when the exit status was 0 */
+	char message[480];    /* for people; "" when fail is FAIL_NONE */
 };
 json_t *task_status_format(const struct task_status *s);
 int task_status_parse(const json_t *j, struct task_status *ret, struct err *err);
