@@ -46,7 +46,7 @@ export function addModels(list: readonly Model[]): void {
   const next = new Map(models.value);
   for (const model of list) {
     const have = next.get(model.name);
-    if (have?.id === model.id && model.version_seq < have.version_seq) continue;
+    if (have?.id === model.id && model.version < have.version) continue;
     if (have && have.id !== model.id && model.state === 'deleted') continue;
     if (model.state === 'deleted') next.delete(model.name);
     else next.set(model.name, model);

@@ -65,7 +65,7 @@ export interface Model {
   state: ModelState;
   reason?: string;
   message?: string;
-  version_seq: number; // grows with every change; the version of the model's files is spec.model_version
+  version: number; // grows with every change; that of the model files is spec.model_version
   attempt: number;
   restarts: number;
   created_ms: number;

@@ -65,7 +65,7 @@ function ModelView({ model, path }: { model: Model; path: string }) {
         </div>
         <div>
           <AboutPanel model={model} />
-          <EventsPanel path={`${path}/events`} version={model.version_seq} />
+          <EventsPanel path={`${path}/events`} version={model.version} />
         </div>
       </div>
     </>

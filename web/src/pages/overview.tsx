@@ -131,6 +131,16 @@ function Counts({ counts, none }: { counts: { [state: string]: number }; none: s
   );
 }
 
+function Packages({ list }: { list: string[] }) {
+  if (list.length === 0) return null;
+  return (
+    <details>
+      <summary>{list.length} packages</summary>
+      <p class="sub mono">{list.join('  ')}</p>
+    </details>
+  );
+}
+
 function FrameworksPanel() {
   const { data, error, reload } = useLoad((signal) => get<{ data: Framework[] }>('/frameworks', signal), []);
   return (
@@ -167,7 +177,9 @@ function FrameworksPanel() {
                 </td>
                 <td>{f.version}</td>
                 <td class="wide">{f.title}</td>
-                <td class="wide sub mono packages">{f.packages.join('  ')}</td>
+                <td class="wide packages">
+                  <Packages list={f.packages} />
+                </td>
                 <td class="number">{f.download_bytes ? bytes(f.download_bytes) : ''}</td>
                 <td class="number">{f.disk_bytes ? bytes(f.disk_bytes) : ''}</td>
               </tr>

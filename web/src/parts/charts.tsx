@@ -13,7 +13,7 @@ const DARK = matchMedia('(prefers-color-scheme: dark)');
 
 function formatter(kind: Chart['kind']): (v: number) => string {
   if (kind === 'bytes') return bytes;
-  if (kind === 'percent') return (v) => `${Math.round(v)} %`;
+  if (kind === 'percent') return (v) => `${+v.toPrecision(3)} %`;
   return (v) => (Math.abs(v) >= 1e5 || (v !== 0 && Math.abs(v) < 1e-3) ? v.toExponential(2) : String(+v.toPrecision(4)));
 }
 

@@ -37,8 +37,8 @@ export function EventsPanel({ path, version }: { path: string; version: number }
             <p>
               <strong>{e.reason}</strong> <span class="when">{dateTime(e.time_ms)}</span>
             </p>
-            <p>{e.message}</p>
-            {e.actor && <p class="sub">by {e.actor}</p>}
+            {e.message !== e.reason && <p>{e.message}</p>}
+            {e.actor && e.actor !== 'controller' && <p class="sub">by {e.actor}</p>}
           </li>
         ))}
       </ol>

@@ -179,7 +179,7 @@ export class World extends EventEmitter {
       state: 'starting',
       reason: 'starting',
       message: 'reading the model',
-      version_seq: 1,
+      version: 1,
       attempt: 1,
       restarts: 0,
       created_ms: Date.now(),
@@ -198,7 +198,7 @@ export class World extends EventEmitter {
       const address = '127.0.0.1:18500';
       const where = { address, http_url: `http://${address}/v1/models/${model.name}`, grpc_address: address };
       Object.assign(model, { state: 'ready', reason: 'ready', message: 'answers requests', ready_ms: Date.now(), ...where });
-      model.version_seq++;
+      model.version++;
       this.event(`model/${model.name}`, 'ready', `answers on ${address}`);
       this.emit('model', model);
       return false;
@@ -208,12 +208,12 @@ export class World extends EventEmitter {
 
   stop(model) {
     Object.assign(model, { state: 'stopping', reason: 'deleted', message: 'stopping' });
-    model.version_seq++;
+    model.version++;
     this.emit('model', model);
     this.every(this.stepMs * 5, () => {
       this.models.delete(model.name);
       this.endLog(`model/${model.name}`);
-      this.emit('model', { ...model, state: 'deleted', version_seq: model.version_seq + 1 });
+      this.emit('model', { ...model, state: 'deleted', version: model.version + 1 });
       return false;
     });
   }
