@@ -45,10 +45,10 @@ struct blob_ops {
 	const char *name;
 	void (*close)(struct blob_store *s);
 
-	int (*bucket_create)(struct blob_store *s, const char *org, const char *bucket, struct err *err); /* ERR_EXISTS
-		when another organisation has it; success when this one has it already */
-	int (*bucket_list)(struct blob_store *s, const char *org, struct blob_list *ret,
-			   struct err *err); /* keys = names */
+	/* ERR_EXISTS when another organisation has it; success when this one has it already. */
+	int (*bucket_create)(struct blob_store *s, const char *org, const char *bucket, struct err *err);
+	/* The entries\' keys are the buckets\' names. */
+	int (*bucket_list)(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
 
 	/* Upload: begin, write any number of times, then commit or abort; both free *put. expected_size -1 =
 	 * unknown; a known size is checked at commit and lets a full disk be refused at once (ERR_DISK_FULL).

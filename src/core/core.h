@@ -15,10 +15,10 @@
 #include "base/err.h"
 
 /* Limits of everything an outsider sizes. */
-#define CORE_NAME_MAX 63   /* job, model, organisation names: [a-z0-9]([a-z0-9-]*[a-z0-9])? (RFC 1123 label) \
-			    */
-#define CORE_TEXT_MAX 4096 /* commands, modules, arguments, environment values */
-#define CORE_ARGS_MAX 256  /* arguments, environment variables, requirements */
+/* Names of jobs, models, organisations: [a-z0-9]([a-z0-9-]*[a-z0-9])? (RFC 1123 label). */
+#define CORE_NAME_MAX 63
+#define CORE_TEXT_MAX 4096	   /* commands, modules, arguments, environment values */
+#define CORE_ARGS_MAX 256	   /* arguments, environment variables, requirements */
 #define CORE_SPEC_BYTES_MAX 262144 /* JSON of one job or model */
 
 int core_name_check(const char *what, const char *name, struct err *err); /* ERR_INVALID with the rule */

@@ -217,7 +217,8 @@ static void on_env_done(void *arg, const char *path, const struct err *result)
 		if (start_container(s, &err) >= 0)
 			err = ERR_INIT; /* may hold an error that was overcome */
 		else if (err.code == ERR_NOT_FOUND)
-			err.code = ERR_UNSUPPORTED; /* a part of the platform is missing, nothing of the user's */
+			err.code =
+			    ERR_UNSUPPORTED; /* a part of the platform is missing, nothing of the user's */
 	}
 	if (err.code)
 		end_with_err(s, &err);
