@@ -118,7 +118,7 @@ static int resolve_job(struct blob_store *b, const char *org, struct service_spe
 	else if (r == 0)
 		r = err_set(err, ERR_INVALID,
 			    "job '%s' left no model (saved_model.pb or .onnx) in its output%s%s; write it to "
-			    "$CLOUDML_OUTPUT/model",
+			    "$CLOUDML_OUTPUT_DIR/model",
 			    spec->job, all.first ? ", but for example " : "", all.first ? all.first : "");
 	findings_done(&in_model);
 	findings_done(&all);

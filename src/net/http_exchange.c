@@ -206,6 +206,15 @@ static void begin(struct exchange *x)
 	}
 }
 
+static void start_body(struct exchange *x)
+{
+	x->stage = STAGE_BODY;
+	if (!x->pub.body_length)
+		return;
+	x->body_start_ms = clock_monotonic_ms(&clock_real);
+	http_connection_deadline(x->connection, x->body_start_ms + HTTP_BODY_GRACE_MS);
+}
+
 /* A reply before the body: small bodies are read and dropped so that the connection can stay. */
 static enum MHD_Result refuse_body(struct exchange *x)
 {
@@ -213,7 +222,7 @@ static enum MHD_Result refuse_body(struct exchange *x)
 	if (x->pub.body_length > DROP_MAX || x->pub.body_length < 0 || (expect && x->pub.body_length))
 		return exchange_send(x);
 	x->drop_body = true;
-	x->stage = STAGE_BODY;
+	start_body(x);
 	return MHD_YES;
 }
 
@@ -226,11 +235,7 @@ static enum MHD_Result on_head(struct exchange *x)
 		exchange_suspend(x);
 		return MHD_YES;
 	}
-	x->stage = STAGE_BODY;
-	if (x->pub.body_length) {
-		x->body_start_ms = clock_monotonic_ms(&clock_real);
-		http_connection_deadline(x->connection, x->body_start_ms + HTTP_BODY_GRACE_MS);
-	}
+	start_body(x);
 	return MHD_YES;
 }
 
