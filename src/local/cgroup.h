@@ -2,9 +2,9 @@
 /*
  * The control groups of containers, as files; 'tree' says where, so that tests bring a tree of their own.
  *
- * Version 1 and hybrid: the runtime uses CTRL/cloudml/NAME; we make memory/cloudml/NAME beforehand, because
- * its counters must be open before the runtime removes it. Version 2: we make cloudml/NAME and the runtime
- * uses cloudml/NAME/c; the counters of the outer one include the inner one and stay until cgroup_remove.
+ * Version 1 and hybrid: the runtime uses CTRL/cloudml/NAME; we make memory/cloudml/NAME beforehand, for init
+ * to watch. Version 2: we make cloudml/NAME and the runtime uses cloudml/NAME/c; the counters of the outer
+ * one include the inner one. All stay until cgroup_remove.
  */
 #ifndef LOCAL_CGROUP_H
 #define LOCAL_CGROUP_H
@@ -34,7 +34,7 @@ int cgroup_watch_open(const struct cgroup_tree *t, const char *name, struct cgro
 		      struct err *err);
 
 int cgroup_stats(const struct cgroup_tree *t, const char *name, struct container_stats *ret, struct err *err);
-/* Version 2: kills by the memory limit so far and the peak, -1 when unknown; version 1: both -1. */
+/* Kills by the memory limit so far and the peak, -1 when unknown; also after the last process is gone. */
 void cgroup_final(const struct cgroup_tree *t, const char *name, int64_t *ret_oom_kills,
 		  int64_t *ret_peak_bytes);
 /* SIGKILL to everything in it once. Returns how many processes were seen, 0 when it is empty or not there. */

@@ -91,10 +91,8 @@ void cgroup_final(const struct cgroup_tree *t, const char *name, int64_t *ret_oo
 		  int64_t *ret_peak_bytes)
 {
 	char folder[PATH_MAX];
-	*ret_oom_kills = *ret_peak_bytes = -1;
-	if (!cgroup_is_v2(t))
-		return;
-	cgroup_folder(t, "", name, folder, sizeof(folder));
-	*ret_oom_kills = cgroup_number(folder, "memory.events", "oom_kill");
-	*ret_peak_bytes = cgroup_number(folder, "memory.peak", NULL);
+	bool v2 = cgroup_is_v2(t);
+	cgroup_folder(t, "memory", name, folder, sizeof(folder));
+	*ret_oom_kills = cgroup_number(folder, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+	*ret_peak_bytes = cgroup_number(folder, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
 }

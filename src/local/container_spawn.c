@@ -1,54 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Starting the runtime. Between fork and exec the child makes the network namespace, starts slirp4netns
- * beside it, hides the version 2 tree from crun on hybrid machines and arranges the descriptors, by system
- * calls only: the caller may have threads.
- */
+/* Starting a container: everything that has to be ready before fork. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "local/container_int.h"
-#include "local/netns.h"
-#include "local/oci_rootfs.h"
-
-#define HIGH_FD 256 /* above everything that we put in place */
-#define LAUNCH_FDS_MAX (CONTAINER_FDS_MAX + 8)
-
-enum { PIPE_READ, PIPE_WRITE };
-
-/* Everything the child needs, made before fork. */
-struct launch {
-	char *argv[20];
-	const char *slirp; /* NULL = no egress */
-	struct oci_rootfs root;
-	bool hide_unified;
-	struct netns_blocked blocked;
-	int fds[LAUNCH_FDS_MAX]; /* become 0, 1, 2, … */
-	int fd_count;
-	int null;
-	int input[2];	/* a pipe whose other end is closed: the runtimes chown the standard streams, devices
-			   too */
-	int gate[2];	/* slirp4netns says that it is ready; init reads */
-	int leave[2];	/* held open by the runtime; slirp4netns ends at end of file */
-	int entered[2]; /* the child says that the namespace exists */
-	int report[2];	/* closed by exec, else what failed */
-};
-
-struct launch_failure {
-	int sys;
-	char what[60];
-};
+#include "local/container_launch.h"
 
 static void close_pair(int pair[2])
 {
@@ -75,126 +37,6 @@ static int make_pipe(int pair[2], struct err *err)
 		return err_sys(err, errno, "cannot make a pipe");
 	}
 	return 0;
-}
-
-static _Noreturn void child_fail(struct launch *l, const char *what, int sys)
-{
-	struct launch_failure f = {.sys = sys};
-	strncpy(f.what, what, sizeof(f.what) - 1);
-	if (write(l->report[PIPE_WRITE], &f, sizeof(f)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-/* fds[i] becomes i. What else lay there is closed. */
-static bool place_fds(const int *fds, int count)
-{
-	int high[LAUNCH_FDS_MAX];
-	for (int i = 0; i < count; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD);
-		if (high[i] < 0)
-			return false;
-	}
-	for (int i = 0; i < count; i++)
-		if (dup2(high[i], i) < 0)
-			return false;
-	return true;
-}
-
-static size_t format_number(char *ret, long n)
-{
-	char digits[24];
-	size_t count = 0;
-	do
-		digits[count++] = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	for (size_t i = 0; i < count; i++)
-		ret[i] = digits[count - 1 - i];
-	ret[count] = 0;
-	return count;
-}
-
-/* In a process of its own: waits until the namespace exists, then becomes slirp4netns. */
-static _Noreturn void slirp_exec(struct launch *l, pid_t runtime)
-{
-	char byte, path[64] = "/proc/";
-	size_t n = 6 + format_number(path + 6, runtime);
-	strcpy(path + n, "/ns/net");
-	close(l->entered[PIPE_WRITE]);
-	if (read(l->entered[PIPE_READ], &byte, 1) != 1)
-		_exit(0);
-	char *argv[] = {(char *)l->slirp, "--configure", "--mtu=65520",	      "--disable-host-loopback",
-			"--ready-fd=3",	  "--exit-fd=4", "--netns-type=path", path,
-			"tap0",		  NULL};
-	const int fds[] = {l->null, l->null, l->null, l->gate[PIPE_WRITE], l->leave[PIPE_READ]};
-	char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	if (!place_fds(fds, 5))
-		_exit(126);
-	syscall(SYS_close_range, 5, ~0u, 0);
-	execve(argv[0], argv, env);
-	_exit(127);
-}
-
-static void child_network(struct launch *l)
-{
-	pid_t self = getpid();
-	if (l->slirp) {
-		/* By way of a process in between, so that the runtime, which waits for all its children, does
-		 * not wait for this one. */
-		pid_t pid = fork(), second = pid == 0 ? fork() : -1;
-		if (pid == 0 && second == 0)
-			slirp_exec(l, self);
-		if (pid == 0)
-			_exit(second < 0);
-		int status = 1;
-		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-			child_fail(l, "starting slirp4netns", pid < 0 ? errno : EAGAIN);
-	}
-	int r = netns_enter_new(l->slirp ? &l->blocked : NULL);
-	if (r < 0)
-		child_fail(l, "making a network namespace", -r);
-	if (l->slirp && write(l->entered[PIPE_WRITE], "1", 1) != 1)
-		child_fail(l, "starting slirp4netns", errno);
-}
-
-/* The task folder may be closed to others, and so to the container's root: its skeleton lies elsewhere. */
-static void child_mounts(struct launch *l)
-{
-	if (unshare(CLONE_NEWNS) < 0)
-		child_fail(l, "making a mount namespace", errno);
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		child_fail(l, "making mounts private", errno);
-	if (mount("cloudml", CONTAINER_ROOT, "tmpfs", 0, "mode=755") < 0)
-		child_fail(l, "mounting the container's root", errno);
-	int r = oci_rootfs_apply(&l->root, CONTAINER_ROOT);
-	if (r < 0)
-		child_fail(l, "making the container's root", -r);
-	if (l->hide_unified && umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0)
-		child_fail(l, "hiding the version 2 control groups from crun", errno);
-}
-
-static _Noreturn void child_exec(struct launch *l)
-{
-	/* Nothing of the caller's environment reaches the runtime; LISTEN_FDS would change its descriptors.
-	 */
-	char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	setsid();
-	child_network(l);
-	child_mounts(l);
-	int report = fcntl(l->report[PIPE_WRITE], F_DUPFD_CLOEXEC, 2 * HIGH_FD);
-	int leave = l->slirp ? fcntl(l->leave[PIPE_WRITE], F_DUPFD_CLOEXEC, 2 * HIGH_FD) : -1;
-	l->report[PIPE_WRITE] = report;
-	if (!place_fds(l->fds, l->fd_count))
-		child_fail(l, "passing descriptors", errno);
-	syscall(SYS_close_range, l->fd_count, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
-	if (leave >= 0 && fcntl(leave, F_SETFD, 0) < 0)
-		child_fail(l, "passing descriptors", errno);
-	execve(l->argv[0], l->argv, env);
-	child_fail(l, "running the container runtime", errno);
 }
 
 static int make_folders(struct err *err)
@@ -274,7 +116,7 @@ static int launch_run(struct launch *l, pid_t *ret_pid, struct err *err)
 	if (pid < 0)
 		return err_sys(err, errno, "cannot start a process");
 	if (pid == 0)
-		child_exec(l);
+		launch_child(l);
 	cleanup_fd(&l->report[PIPE_WRITE]);
 	l->report[PIPE_WRITE] = -1;
 	ssize_t n;
@@ -305,7 +147,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 {
 	struct runtime runtime;
 	struct cgroup_watch watch = {-1, -1, -1};
-	char bundle[PATH_MAX], log[PATH_MAX], state[PATH_MAX], preserve[16];
+	char bundle[PATH_MAX], pid_path[PATH_MAX], log[PATH_MAX], state[PATH_MAX], preserve[16];
 	CLEANUP(launch)
 	struct launch l = {.null = -1,
 			   .input = {-1, -1},
@@ -325,6 +167,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 	if (access(state, F_OK) == 0)
 		return err_set(err, ERR_EXISTS, "container '%s' exists", spec->name);
 	path_format(bundle, sizeof(bundle), "%s/bundle", spec->folder);
+	path_format(pid_path, sizeof(pid_path), "%s/bundle/pid", spec->folder);
 	path_format(log, sizeof(log), "%s/bundle/runtime.log", spec->folder);
 	r = launch_init(&l, spec, &runtime, err);
 	r = r < 0 ? r : (record = record_create(spec->folder, err));
@@ -334,8 +177,10 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 		collect_fds(&l, spec, output_fd, record, &watch);
 		snprintf(preserve, sizeof(preserve), "%d", l.fd_count - 3);
 		char *argv[] = {
-		    runtime.path,     "--root", RUNTIME_STATE,	    "--log", log, "run", "--bundle", bundle,
-		    "--preserve-fds", preserve, (char *)spec->name, NULL};
+		    runtime.path, "--root",	      RUNTIME_STATE, "--log",	 log,	 "run",
+		    "--detach",	  "--pid-file",	      pid_path,	     "--bundle", bundle, "--preserve-fds",
+		    preserve,	  (char *)spec->name, NULL};
+		l.pid_path = pid_path;
 		memcpy(l.argv, argv, sizeof(argv));
 		r = launch_run(&l, ret_pid, err);
 	}

@@ -284,7 +284,6 @@ static int finish(const char *stage, int code, int signal_number)
 	record("end %s %d %d %ld %lld %d %d", stage, code, signal_number,
 	       init.plan.oom < 0 ? -1L : init.oom_kills, read_number(init.plan.peak, NULL), init.stopped,
 	       init.killed);
-	fsync(init.plan.record);
 	return signal_number ? 128 + signal_number : code;
 }
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
+#define TRIALS_MAX 64
 #define WAIT_MS 120000 /* a hang is a failure, not a wait for ever */
 
 static char *environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/work",
@@ -27,6 +28,24 @@ __attribute__((constructor)) static void skip_unless_possible(void)
 	exit(77);
 }
 
+/* A test that fails leaves its container running: the program's end takes it along. */
+static char running[TRIALS_MAX][64];
+
+static void clean_up(void)
+{
+	for (size_t i = 0; i < TRIALS_MAX; i++)
+		if (*running[i])
+			container_cleanup(running[i], NULL, NULL);
+}
+
+static void remember(const struct trial *t, int number, bool runs)
+{
+	if (number == 1 && runs)
+		atexit(clean_up);
+	assert_true(number < TRIALS_MAX);
+	memcpy(running[number], runs ? t->name : "", runs ? sizeof(t->name) : 1);
+}
+
 void trial_init(struct trial *t, const char *script)
 {
 	static int count;
@@ -34,6 +53,8 @@ void trial_init(struct trial *t, const char *script)
 	*t = (struct trial){.output = -1, .pid = -1};
 	assert_true(runtime_detect(&runtime, NULL) >= 0);
 	path_format(t->name, sizeof(t->name), "test-%s-%d-%d", runtime.name, (int)getpid(), ++count);
+	t->number = count;
+	remember(t, count, true);
 	t->folder = test_dir();
 	path_format(t->work, sizeof(t->work), "%s/work", t->folder);
 	assert_int_equal(mkdir(t->work, 0755), 0);
@@ -125,6 +146,7 @@ void trial_done(struct trial *t)
 	for (char **name = left; *name; name++)
 		assert_string_not_equal(*name, t->name);
 	strings_free(left);
+	remember(t, t->number, false);
 	if (t->output >= 0)
 		close(t->output);
 	buf_done(&t->text);

@@ -13,6 +13,7 @@
 struct trial {
 	struct container_spec spec;
 	char name[64], work[256];
+	int number;
 	const char *folder;
 	char *script[4];
 	struct container_stage stage;
