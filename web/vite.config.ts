@@ -13,5 +13,5 @@ export default defineConfig({
   server: {
     proxy: { '/api': process.env.CLOUDML_URL ?? 'http://127.0.0.1:8080' },
   },
-  test: { include: ['tests/*.test.ts'] },
+  test: { include: ['tests/*.test.ts'], reporters: ['default', './tests/sum.mjs'] },
 } as Parameters<typeof defineConfig>[0]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests and logs against the stand-in: the server's words in errors, and a log without gaps over broken connections.
+import { webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { followLog } from '../src/follow';
 import { ApiError, change, get } from '../src/http';
@@ -8,6 +9,7 @@ import { startStandin, TOKEN } from './standin/server.mjs';
 
 type Standin = Awaited<ReturnType<typeof startStandin>>;
 let standin: Standin;
+globalThis.crypto ??= webcrypto as Crypto; /* node 18 has no global one */
 const realFetch = globalThis.fetch;
 
 /* Paths become addresses of the stand-in; a bearer token stands for the browser's cookie. */

@@ -9,6 +9,8 @@ import type { Chart } from '../series';
 const HEIGHT = 170;
 const COLOURS = ['--accent', '--wait', '--bad', '--ok', '--idle'];
 const BINARY_STEPS = Array.from({ length: 50 }, (_, i) => 2 ** i);
+/* What a container uses is read against nothing used. */
+const fromZero = (_: uPlot, __: number, max: number): uPlot.Range.MinMax => [0, max > 0 ? max * 1.1 : 1];
 const DARK = matchMedia('(prefers-color-scheme: dark)');
 
 function formatter(kind: Chart['kind']): (v: number) => string {
@@ -34,7 +36,7 @@ function options(chart: Chart, width: number, onCursor: (at: number | null) => v
     legend: { show: false },
     hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)] },
     cursor: { drag: { x: true, y: false }, points: { size: 6 } },
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: chart.kind === 'number' ? {} : { range: fromZero } },
     axes: [
       { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map(showX) },
       {

@@ -6,6 +6,11 @@ import { get } from '../http';
 import type { Event } from '../types';
 import { Failure } from './load';
 
+/* A person who is not named in the message already. */
+function isPerson(e: Event): boolean {
+  return e.actor !== '' && e.actor !== 'controller' && !e.message.endsWith(` by ${e.actor}`);
+}
+
 /* 'version' grows when something has happened: what is new is then fetched. */
 export function EventsPanel({ path, version }: { path: string; version: number }) {
   const [events, setEvents] = useState<Event[]>([]);
@@ -38,7 +43,7 @@ export function EventsPanel({ path, version }: { path: string; version: number }
               <strong>{e.reason}</strong> <span class="when">{dateTime(e.time_ms)}</span>
             </p>
             {e.message !== e.reason && <p>{e.message}</p>}
-            {e.actor && e.actor !== 'controller' && <p class="sub">by {e.actor}</p>}
+            {isPerson(e) && <p class="sub">by {e.actor}</p>}
           </li>
         ))}
       </ol>

@@ -228,8 +228,8 @@ async function answerFile(dist, response, url) {
   response.end(bytes);
 }
 
-export async function startStandin({ port = 0, dist = '', stepMs = 400 } = {}) {
-  const world = new World(stepMs);
+/* 'world' of an earlier one goes on in a new one. */
+export async function startStandin({ port = 0, dist = '', stepMs = 400, world = new World(stepMs) } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const work = url.pathname.startsWith('/api/v1/') ? answerApi(world, request, response, url) : answerFile(dist, response, url);
