@@ -152,9 +152,11 @@ static json_t *operation_id(const struct http_route *r)
 
 static json_t *make_operation(const struct http_route *r)
 {
-	json_t *op = json_pack("{s:o, s:[s], s:s, s:o, s:o}", "operationId", operation_id(r), "tags", r->tag,
-			       "summary", r->summary, "parameters", make_parameters(r), "responses",
-			       make_responses(r));
+	static const char *const roles[] = {
+	    [HTTP_OPEN] = "open", [HTTP_VIEWER] = "viewer", [HTTP_MEMBER] = "member", [HTTP_ADMIN] = "admin"};
+	json_t *op = json_pack("{s:o, s:[s], s:s, s:s, s:o, s:o}", "operationId", operation_id(r), "tags",
+			       r->tag, "summary", r->summary, "x-role", roles[r->auth], "parameters",
+			       make_parameters(r), "responses", make_responses(r));
 	if (r->request)
 		json_object_set_new(op, "requestBody",
 				    json_pack("{s:b, s:o}", "required", 1, "content", content(r->request)));
