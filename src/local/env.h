@@ -19,7 +19,9 @@ struct env_config {
 	struct env_want want;
 	const char *title;		    /* for people */
 	int64_t download_bytes, disk_bytes; /* of the catalogue; 0 unknown */
-	int64_t uid_base;
+	int64_t uid_base;		    /* of the builder */
+	int64_t
+	    shared_uid_base; /* of the builder of the same without requirements, on which this one is built */
 	/* How far it is; borrowed. */
 	void (*progress)(void *arg, const struct progress *progress);
 	/* A line for the task's log, without newline: what will be downloaded, once. */

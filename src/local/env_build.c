@@ -48,7 +48,10 @@ struct env_build {
 	struct container_result result;
 	int log_fd;
 	int64_t log_bytes, started_ms, bytes; /* started: monotonic */
-	struct err err;			      /* of work on the pool */
+	struct env_build *base;		      /* being made first: the same without requirements */
+	char *base_path;
+	bool seeded;
+	struct err err; /* of work on the pool */
 };
 
 static int64_t now_ms(void)
@@ -264,6 +267,11 @@ static void plan_stages(struct env_build *b)
 	    "--compile-bytecode", "--link-mode", "hardlink", "--"};
 	b->stages[0] = (struct container_stage){.name = "venv", .argv = venv_argv, .cwd = "/env"};
 	b->spec.stage_count = 1;
+	struct container_stage *next = &b->stages[1];
+	if (b->seeded) { /* has its venv */
+		b->spec.stage_count = 0;
+		next = &b->stages[0];
+	}
 	if (!package_count(b))
 		return;
 	size_t n = ARRAY_LEN(install);
@@ -273,8 +281,8 @@ static void plan_stages(struct env_build *b)
 		b->install_argv[n++] = *p;
 	for (char **r = b->requirements; *r; r++)
 		b->install_argv[n++] = *r;
-	b->stages[1] = (struct container_stage){.name = "install", .argv = b->install_argv, .cwd = "/env"};
-	b->spec.stage_count = 2;
+	*next = (struct container_stage){.name = "install", .argv = b->install_argv, .cwd = "/env"};
+	b->spec.stage_count++;
 }
 
 static void plan_variables(struct env_build *b)
@@ -332,6 +340,15 @@ static void begin_work(void *arg)
 	struct env_build *b = arg;
 	if (env_files_begin(&b->files, b->config.uid_base, &b->err) >= 0)
 		b->err = ERR_INIT; /* may hold an error that was overcome */
+	if (b->err.code || !b->base_path)
+		return;
+	struct err err = ERR_INIT;
+	b->seeded = env_files_seed(&b->files, b->base_path, b->config.uid_base, &err) >= 0;
+	if (b->seeded)
+		return;
+	log_warn("env.seed base=%s error=\"%s\"", b->base_path, err.msg); /* then whole, from the network */
+	if (env_files_begin(&b->files, b->config.uid_base, &b->err) >= 0)
+		b->err = ERR_INIT;
 }
 
 static void begin_done(void *arg)
@@ -341,6 +358,8 @@ static void begin_done(void *arg)
 		err_set(&b->err, ERR_CANCELLED, "stopped while the environment was being prepared");
 	if (!b->err.code && start_build(b, &b->err) >= 0)
 		b->err = ERR_INIT;
+	if (b->err.code == ERR_NOT_FOUND)
+		b->err.code = ERR_UNSUPPORTED; /* a program of ours is missing, nothing of the user's */
 	if (b->err.code) {
 		struct err err = b->err;
 		env_files_abandon(&b->files);
@@ -351,6 +370,53 @@ static void begin_done(void *arg)
 	announce(b, true);
 	report(b);
 	loop_timer_set(b->timer, SAMPLE_MS, SAMPLE_MS);
+}
+
+/* ---- the base ---- */
+
+static void on_base_progress(void *arg, const struct progress *p)
+{
+	struct env_build *b = arg;
+	struct err ignored = ERR_INIT;
+	env_files_write_progress(&b->files, p, &ignored);
+	b->config.progress(b->config.arg, p);
+}
+
+static void on_base_announce(void *arg, const char *line)
+{
+	struct env_build *b = arg;
+	b->config.announce(b->config.arg, line);
+}
+
+static void on_base_done(void *arg, const char *path, const struct err *result)
+{
+	struct env_build *b = arg;
+	struct err err = *result;
+	b->base_path = mem_strdup(path);
+	env_build_free(b->base);
+	b->base = NULL;
+	if (err.code) {
+		fd_drop(&b->files.lock_fd);
+		finish(b, &err);
+		return;
+	}
+	b->config.download_bytes = b->config.disk_bytes = 0; /* of the requirements nothing is known */
+	b->started_ms = now_ms();
+	loop_work(b->loop, begin_work, begin_done, b);
+}
+
+/* What the catalogue has is the same for all: made once, then the requirements are added to links of its
+ * files. */
+static void build_base(struct env_build *b)
+{
+	struct env_config config = b->config;
+	config.want.requirements = NULL;
+	config.uid_base = b->config.shared_uid_base;
+	config.progress = on_base_progress;
+	config.announce = on_base_announce;
+	config.done = on_base_done;
+	config.arg = b;
+	b->base = env_build_new(b->loop, &config);
 }
 
 /* ---- waiting ---- */
@@ -387,7 +453,10 @@ static void wait_turn(struct env_build *b)
 	b->waiting = false;
 	b->started_ms = now_ms();
 	loop_timer_clear(b->timer);
-	loop_work(b->loop, begin_work, begin_done, b);
+	if (b->requirements[0])
+		build_base(b);
+	else
+		loop_work(b->loop, begin_work, begin_done, b);
 }
 
 static void on_timer(void *arg)
@@ -418,7 +487,9 @@ struct env_build *env_build_new(struct loop *l, const struct env_config *config)
 void env_build_cancel(struct env_build *b)
 {
 	b->cancelled = true;
-	if (b->sandbox)
+	if (b->base)
+		env_build_cancel(b->base);
+	else if (b->sandbox)
 		sandbox_stop(b->sandbox, BUILD_STOP_GRACE_MS);
 	else if (b->waiting)
 		loop_timer_set(b->timer, 0, 0);
@@ -430,6 +501,8 @@ void env_build_free(struct env_build *b)
 		return;
 	loop_timer_free(b->timer);
 	sandbox_free(b->sandbox);
+	env_build_free(b->base);
+	free(b->base_path);
 	env_files_done(&b->files);
 	env_vars_done(&b->vars);
 	strings_free(b->requirements);

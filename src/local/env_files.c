@@ -2,6 +2,7 @@
 /* The files of one environment and of uv's caches. */
 #include "local/env_files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -18,6 +19,8 @@
 #include "base/path.h"
 #include "local/container.h"
 #include "local/fd_drop.h"
+
+#define SEED_DEPTH_MAX 64
 
 char *env_container_name(const char *data_folder, const char *key)
 {
@@ -140,6 +143,67 @@ int env_files_begin(struct env_files *f, int64_t uid_base, struct err *err)
 	if (r == 0)
 		r = make_owned(tmp, (uid_t)uid_base + CONTAINER_UID, err);
 	return r < 0 ? r : take_cache(f, err);
+}
+
+static int seed_folder(int from_fd, int to_fd, uid_t uid, int depth, struct err *err);
+
+static int seed_link(int from_fd, int to_fd, const char *name, uid_t uid, struct err *err)
+{
+	char target[4096];
+	ssize_t n = readlinkat(from_fd, name, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = 0;
+	if (n <= 0 || symlinkat(target, to_fd, name) < 0 ||
+	    fchownat(to_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, errno, "cannot copy link '%s'", name);
+	return 0;
+}
+
+static int seed_entry(int from_fd, int to_fd, const char *name, uid_t uid, int depth, struct err *err)
+{
+	struct stat st;
+	if (fstatat(from_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, errno, "cannot look at '%s'", name);
+	if (S_ISREG(st.st_mode))
+		return linkat(from_fd, name, to_fd, name, 0) < 0
+			   ? err_sys(err, errno, "cannot link '%s'", name)
+			   : 0;
+	if (S_ISLNK(st.st_mode))
+		return seed_link(from_fd, to_fd, name, uid, err);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	CLEANUP(fd) int inner_from = path_open(from_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
+	if (inner_from < 0)
+		return inner_from;
+	if ((mkdirat(to_fd, name, 0755) < 0 && errno != EEXIST) ||
+	    fchownat(to_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, errno, "cannot make folder '%s'", name);
+	CLEANUP(fd) int inner_to = path_open(to_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
+	return inner_to < 0 ? inner_to : seed_folder(inner_from, inner_to, uid, depth + 1, err);
+}
+
+static int seed_folder(int from_fd, int to_fd, uid_t uid, int depth, struct err *err)
+{
+	if (depth > SEED_DEPTH_MAX)
+		return err_set(err, ERR_TOO_LARGE, "folders are nested too deep");
+	int own_fd = openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(dir) DIR *dir = own_fd < 0 ? NULL : fdopendir(own_fd);
+	if (!dir)
+		return err_sys(err, errno, "cannot read a folder");
+	int r = 0;
+	for (struct dirent *e; r == 0 && (e = readdir(dir));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = seed_entry(from_fd, to_fd, e->d_name, uid, depth, err);
+	return r;
+}
+
+int env_files_seed(struct env_files *f, const char *base, int64_t uid_base, struct err *err)
+{
+	CLEANUP(free) char *env = mem_printf("%s/env", f->build);
+	CLEANUP(fd) int from_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int to_fd = open(env, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from_fd < 0 || to_fd < 0)
+		return err_sys(err, errno, "cannot open an environment");
+	return seed_folder(from_fd, to_fd, (uid_t)uid_base + CONTAINER_UID, 0, err);
 }
 
 /* Files were made by a package's installation: flush them before the record says that they are there. */

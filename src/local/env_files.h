@@ -30,6 +30,9 @@ int env_files_lock(struct env_files *f, struct err *err);
 /* As the builder: ends and removes what a dead one left, makes KEY.build/env for uid_base + 1000 with the
  * cache in it. */
 int env_files_begin(struct env_files *f, int64_t uid_base, struct err *err);
+/* As the builder, after begin: the files of a finished environment, linked; folders and links belong to
+ * uid_base + 1000, files stay their builder's, so that this one can add and remove but not change them. */
+int env_files_seed(struct env_files *f, const char *base, int64_t uid_base, struct err *err);
 /* As the builder: the cache back to its place, then KEY.build/env becomes KEY and record KEY.json (takes
  * record). */
 int env_files_commit(struct env_files *f, json_t *record, struct err *err);

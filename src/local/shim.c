@@ -238,6 +238,7 @@ static void start_environment(struct shim *s)
 	    .title = s->plan.title && *s->plan.title ? s->plan.title : s->spec.framework,
 	    .download_bytes = s->plan.download_bytes,
 	    .disk_bytes = s->plan.disk_bytes,
+	    .shared_uid_base = s->plan.env_uid_base,
 	    .uid_base = own ? s->plan.uid_base : s->plan.env_uid_base,
 	    .progress = on_env_progress,
 	    .announce = on_env_announce,

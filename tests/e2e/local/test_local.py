@@ -5,6 +5,7 @@
 usage: test_local.py DRIVER FRAMEWORKS_FOLDER [TEST...]
 """
 import io
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 import unittest
+import urllib.request
 import zipfile
 
 sys.dont_write_bytecode = True
@@ -49,11 +51,45 @@ SETUP = "from setuptools import setup\nsetup(name='trainer', version='1.0', pack
 TASK = "import os, sys\nprint('trained', sys.argv[1:])\nopen(os.environ['CLOUDML_OUTPUT_DIR'] + '/model.txt', 'w').write('m')\n"
 
 
+def varint(n):
+    out = b""
+    while True:
+        out += bytes([(n & 127) | (128 if n > 127 else 0)])
+        n >>= 7
+        if not n:
+            return out
+
+
+def field(number, value):
+    """One field of protobuf's wire format."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def identity_model():
+    """The smallest ONNX model: y = x."""
+    def tensor(name):
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, field(1, field(2, "N")))))
+    graph = field(1, field(1, "x") + field(2, "y") + field(4, "Identity")) + field(2, "g")
+    graph += field(11, tensor("x")) + field(12, tensor("y"))
+    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph)
+
+
+def write(path, content):
+    with open(path, "wb") as f:
+        f.write(content)
+
+
 class LocalTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.data = tempfile.mkdtemp(prefix="cloudml-e2e-")
-        cls.driver = Driver(PROGRAM, cls.data, [os.path.join(FRAMEWORKS, "python.json")])
+        files = [os.path.join(FRAMEWORKS, name) for name in ("python.json", "onnx.json")]
+        cls.driver = Driver(PROGRAM, cls.data, files)
+        with open(files[1]) as f:
+            cls.onnx = json.load(f)["versions"][0]["version"]
         cls.number = 0
         cls.run_id = os.urandom(3).hex()
 
@@ -80,6 +116,39 @@ class LocalTest(unittest.TestCase):
         key = "packages/%s/%s" % (self.owner, name)
         self.d.call("put", org="acme", key=key, file=path)
         return "fds://acme/" + key
+
+    def model(self, content):
+        return dict(kind="model", framework="onnx", framework_version=self.onnx, model_name="ident", model_version=0,
+                    model_uri=self.put(lambda p: write(p, content), "m.onnx"))
+
+    # ---- models ----
+
+    def test_a_model_answers_on_its_port_until_it_is_stopped_also_after_a_restart(self):
+        self.d.launch(self.name, **self.model(identity_model()))
+        port = self.d.wait_phase(self.name, "ready")["port"]
+
+        def predict():
+            ask = urllib.request.Request("http://127.0.0.1:%d/v1/models/ident:predict" % port,
+                                         json.dumps({"instances": [1.5, 2]}).encode(),
+                                         {"Content-Type": "application/json"})
+            with urllib.request.urlopen(ask) as answer:
+                return json.load(answer)["predictions"]
+
+        self.assertEqual(predict(), [1.5, 2.0])
+        self.d.kill()
+        self.d.status.pop(self.name)
+        self.assertEqual(predict(), [1.5, 2.0])
+        self.d.start()
+        self.assertEqual(self.d.wait_phase(self.name, "ready")["port"], port)
+        self.d.call("stop", task=self.name, why="cancelled", grace_ms=5000)
+        s = self.d.wait_phase(self.name, "exited")
+        self.assertEqual((s["fail"], s["port"]), ("cancelled", 0), s)
+        self.d.remove(self.name)
+
+    def test_a_model_that_cannot_be_loaded_is_explained(self):
+        s = self.d.run(self.name, **self.model(b"no model" * 20))
+        self.assertEqual(s["fail"], "environment", s)
+        self.assertIn("the model cannot be served: ", s["message"])
 
     # ---- life ----
 
