@@ -47,7 +47,7 @@ struct blob_ops {
 
 	/* ERR_EXISTS when another organisation has it; success when this one has it already. */
 	int (*bucket_create)(struct blob_store *s, const char *org, const char *bucket, struct err *err);
-	/* The entries\' keys are the buckets\' names. */
+	/* The entries' keys are the buckets' names. */
 	int (*bucket_list)(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
 
 	/* Upload: begin, write any number of times, then commit or abort; both free *put. expected_size -1 =
