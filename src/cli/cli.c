@@ -158,6 +158,8 @@ static int skip_globals(int argc, char **argv, struct cli_args *globals, struct 
 	return i;
 }
 
+/* Standard output is for answers only, so that a script may read it without looking at the exit status first.
+ */
 static int report(const struct cli *c, int r, const struct err *err)
 {
 	if (r >= 0)
@@ -166,7 +168,9 @@ static int report(const struct cli *c, int r, const struct err *err)
 		CLEANUP(json)
 		json_t *j =
 		    json_pack("{s:{s:s,s:s}}", "error", "code", err_word(err->code), "message", err->msg);
-		cli_print_json(j);
+		CLEANUP(free) char *text = json_dumps(j, JSON_COMPACT);
+		fprintf(stderr, "%s\n", text ? text : "{\"error\":{}}");
+		return err_exit(err->code);
 	}
 	fprintf(stderr, "cloudml: ");
 	cli_print_safe(stderr, err->msg);
