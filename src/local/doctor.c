@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/unit.h"
 #include "local/container_int.h"
+#include "local/env_key.h"
 #include "local/local.h"
 
 #define DISK_WANTED_BYTES (5LL << 30)
@@ -126,17 +127,14 @@ static void check_network(json_t *list)
 /* What tasks find in the container is the system's, not what our own PATH says. */
 static void check_python(json_t *list)
 {
-	char python[256], uv[256];
+	char python[256];
 	bool has_python = runtime_find_program("python3", python, sizeof(python));
 	add(list, "python3", has_python, "install package python3 (with python3-venv)", "%s",
 	    has_python ? python : "not in the system's folders");
-	CLEANUP(free) char *own = NULL;
-	bool has_uv =
-	    runtime_find_program("uv", uv, sizeof(uv)) || container_find_program("uv", &own, NULL) >= 0;
-	add(list, "uv", has_uv, "install uv into /usr/local/bin: environments are made with it", "%s",
-	    own	     ? own
-	    : has_uv ? uv
-		     : "not in the system's folders");
+	struct err err = ERR_INIT;
+	CLEANUP(free) char *uv = NULL;
+	bool has_uv = env_find_uv(&uv, &err) >= 0;
+	add(list, "uv", has_uv, "install uv: environments are made with it", "%s", has_uv ? uv : err.msg);
 }
 
 static void check_size(json_t *list, const char *data_folder)
