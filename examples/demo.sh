@@ -65,8 +65,8 @@ train() {
 # Makes the model serve the job's result; leaves it alone when it does.
 serve() {
 	model=$(cloudml --json models describe "$name" 2>/dev/null || true)
-	if [ -n "$model" ]; then
-		state=$(printf %s "$model" | field state)
+	state=$(printf %s "${model:-null}" | field state)
+	if [ -n "$state" ]; then
 		source=$(printf %s "$model" | field spec.job)$(printf %s "$model" | field spec.uri)
 		case $state:$source in
 		ready:*"$job"*)

@@ -51,10 +51,11 @@ def table(holdout_path, *answers):
         if len(rows) != len(labels):
             sys.exit(f"{name} answered {len(rows)} of {len(labels)} digits")
 
-    print("  digit  label  " + "".join(f"{name + ' says':<18}" for name in names))
+    print("  digit  label  " + "".join(f"{name + ' says':<18}" for name in names).rstrip())
     for i in range(SHOWN):
         said = "".join(f"{best(rows[i])} ({rows[i][best(rows[i])] * 100:5.1f} %)       " for rows in results)
-        print(f"  {i + 1:>5}  {labels[i]:>5}  {said}")
+        right = all(best(rows[i]) == labels[i] for rows in results)
+        print(f"  {i + 1:>5}  {labels[i]:>5}  {said}{'' if right else 'wrong'}".rstrip())
     print()
     for name, rows in zip(names, results):
         right = sum(best(row) == label for row, label in zip(rows, labels))
