@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "base/unit.h"
 #include "cli/cli_int.h"
@@ -61,17 +62,35 @@ static void describe(const json_t *j, struct buf *ret)
 	}
 }
 
+static int terminal_width(void)
+{
+	struct winsize size;
+	return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+/* At most so many characters; a longer line would wrap and could not be drawn over. */
+static void cut(struct buf *text, int columns)
+{
+	size_t i = 0;
+	for (int seen = 0; i < text->len; i++) {
+		seen += (text->data[i] & 0xc0) != 0x80;
+		if (seen > columns)
+			break;
+	}
+	if (i < text->len)
+		text->data[text->len = i] = '\0';
+}
+
 static void draw(struct view *v)
 {
 	static const char *const spinner[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
 	CLEANUP(buf) struct buf text = BUF_INIT;
-	if (!v->last || v->mid_line || !v->c->tty_err || v->c->quiet || v->c->json)
+	if (!v->last || is_ended(v->last) || v->mid_line || !v->c->tty_err || v->c->quiet || v->c->json)
 		return;
 	describe(v->last, &text);
 	clear_line(v);
 	fprintf(stderr, "%s ", spinner[v->spin++ % ARRAY_LEN(spinner)]);
-	if (text.len > 110)
-		text.data[text.len = 110] = '\0';
+	cut(&text, terminal_width() - 3);
 	cli_print_safe(stderr, buf_str(&text));
 	fflush(stderr);
 	v->line_shown = true;

@@ -2,6 +2,7 @@
 /* up, down, status, doctor, console, version, frameworks. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,11 +112,42 @@ static void forget_endpoint(struct cli *c)
 	c->config.endpoint = NULL;
 }
 
+static int stop_server(const struct cli *c, int pid, struct err *err)
+{
+	if (kill(pid, SIGTERM) < 0)
+		return err_sys(err, errno, "cannot stop the server (pid %d)", pid);
+	for (int i = 0; i < 300; i++) {
+		if (kill(pid, 0) < 0 && errno == ESRCH)
+			return 0;
+		usleep(100000);
+	}
+	return err_set(err, ERR_TIMEOUT,
+		       "the server (pid %d) is still ending after 30 s; see '%s/server.log'", pid,
+		       c->config.data_folder);
+}
+
+/* Does the server run a program that is no longer on the disk? */
+static bool is_replaced(int pid)
+{
+	char target[PATH_MAX];
+	CLEANUP(free) char *link = mem_printf("/proc/%d/exe", pid);
+	ssize_t n = readlink(link, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	return str_ends(target, " (deleted)");
+}
+
 int cmd_up(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	bool detach = cli_opt(a, "detach") != NULL;
 	int running = server_pid(c, NULL);
 	forget_endpoint(c);
+	if (running && detach && is_replaced(running)) {
+		cli_note(c, "the program was upgraded: starting the server anew; jobs and models go on");
+		int r = stop_server(c, running, err);
+		if (r < 0)
+			return r;
+		running = 0;
+	}
 	if (running && detach) {
 		cli_note(c, "already running (pid %d)", running);
 		print_banner(c, false);
@@ -209,18 +241,10 @@ int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
 		if (r < 0)
 			return err_wrap(err, "stopping jobs and models");
 	}
-	if (kill(pid, SIGTERM) < 0)
-		return err_sys(err, errno, "cannot stop the server (pid %d)", pid);
-	for (int i = 0; i < 300; i++) {
-		if (kill(pid, 0) < 0 && errno == ESRCH) {
-			cli_note(c, "stopped");
-			return 0;
-		}
-		usleep(100000);
-	}
-	return err_set(err, ERR_TIMEOUT,
-		       "the server (pid %d) is still ending after 30 s; see '%s/server.log'", pid,
-		       c->config.data_folder);
+	int r = stop_server(c, pid, err);
+	if (r >= 0)
+		cli_note(c, "stopped");
+	return r;
 }
 
 static void print_counts(const char *title, const json_t *counts)
