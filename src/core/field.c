@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/unit.h"
 #include "core/job.h"
 
 #define MEMBER(type, object, f) ((type *)(void *)((char *)(object) + (f)->offset))
@@ -205,6 +206,16 @@ static void parse_env(struct json_reader *r, const struct field *f, char ***ret)
 	take_strings(r, f, strings, ret);
 }
 
+static void format_bound(const struct field *f, int64_t value, char ret[32])
+{
+	if (f->type == FIELD_CPU)
+		unit_format_cpu(value, ret);
+	else if (f->type == FIELD_BYTES)
+		unit_format_bytes(value, ret);
+	else
+		unit_format_duration(value, ret);
+}
+
 static void parse_number(struct json_reader *r, const struct field *f, int64_t *ret)
 {
 	int64_t value = *ret;
@@ -223,18 +234,14 @@ static void parse_number(struct json_reader *r, const struct field *f, int64_t *
 		*ret = value;
 		return;
 	}
-	if (value < f->min)
-		json_reader_fail(r, "%s is too small; it is at least %lld%s", f->key, (long long)f->min,
-				 f->type == FIELD_CPU	  ? " thousandths of a core"
-				 : f->type == FIELD_BYTES ? " bytes"
-							  : " ms");
-	else if (value > f->max)
-		json_reader_fail(r, "%s is too large; it is at most %lld%s", f->key, (long long)f->max,
-				 f->type == FIELD_CPU	  ? " thousandths of a core"
-				 : f->type == FIELD_BYTES ? " bytes"
-							  : " ms");
-	else
+	if (value >= f->min && value <= f->max) {
 		*ret = value;
+		return;
+	}
+	char bound[32];
+	format_bound(f, value < f->min ? f->min : f->max, bound);
+	json_reader_fail(r, "%s is too %s; it is at %s %s", f->key, value < f->min ? "small" : "large",
+			 value < f->min ? "least" : "most", bound);
 }
 
 static void parse_word(struct json_reader *r, const struct field *f, int *ret)
