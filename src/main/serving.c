@@ -29,6 +29,8 @@
 	X(max_json_size, "SIZE", "of one REST body (default 64M)")                                           \
 	X(max_request_memory, "SIZE", "of all requests in flight (default 512M)")                            \
 	X(max_connections, "N", "open at the same time (default 4096)")                                      \
+	X(header_timeout, "TIME", "from the first byte to the end of the headers (default 10s)")             \
+	X(body_timeout, "TIME", "from there to the end of the body (default 2m)")                            \
 	X(drain_timeout, "TIME", "for requests in flight after SIGTERM (default 30s)")                       \
 	X(ready_fd, "FD", "gets one line of JSON when the model is loaded or failed")
 
@@ -101,6 +103,13 @@ static int parse_size(const char *name, const char *text, int64_t max, int64_t *
 	return 0;
 }
 
+static int parse_time(const char *name, const char *text, int64_t *ret_ms, struct err *err)
+{
+	int r = unit_parse_duration_ms(text, ret_ms, err);
+
+	return r < 0 ? err_wrap(err, "--%s", name) : 0;
+}
+
 static int apply(enum flag flag, const char *name, const char *text, struct serving_options *o,
 		 struct err *err)
 {
@@ -135,10 +144,12 @@ static int apply(enum flag flag, const char *name, const char *text, struct serv
 		return parse_size(name, text, (int64_t)1 << 40, &o->request_bytes_max, err);
 	case FLAG_max_connections:
 		return parse_int(name, text, 1, 100000, &o->connections_max, err);
-	case FLAG_drain_timeout: {
-		int r = unit_parse_duration_ms(text, &o->drain_ms, err);
-		return r < 0 ? err_wrap(err, "--%s", name) : 0;
-	}
+	case FLAG_header_timeout:
+		return parse_time(name, text, &o->header_timeout_ms, err);
+	case FLAG_body_timeout:
+		return parse_time(name, text, &o->body_timeout_ms, err);
+	case FLAG_drain_timeout:
+		return parse_time(name, text, &o->drain_ms, err);
 	case FLAG_ready_fd:
 		return parse_int(name, text, 0, 1 << 20, &o->ready_fd, err);
 	default:

@@ -6,7 +6,6 @@
 
 #define NUMBER_LEN_MAX 1024
 #define EXACT_MANTISSA ((uint64_t)1 << 53)
-#define DIGITS_MAX 19 /* as many always fit 64 bits */
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
 				1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -16,16 +15,18 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Adds digits to the mantissa; counts those that no longer fit. Returns behind the last digit. */
-static const char *take_digits(const char *p, uint64_t *mantissa, int *digits, int *dropped)
+/* Adds digits to the mantissa for as long as it fits 64 bits; counts those that no longer do. Returns behind
+ * the last digit. */
+static const char *take_digits(const char *p, uint64_t *mantissa, int *dropped)
 {
+	uint64_t more;
+
 	for (; is_digit(*p); p++) {
-		if (*digits < DIGITS_MAX) {
-			*mantissa = *mantissa * 10 + (uint64_t)(*p - '0');
-			*digits += *mantissa > 0;
-		} else {
+		if (*dropped == 0 && !__builtin_mul_overflow(*mantissa, (uint64_t)10, &more) &&
+		    !__builtin_add_overflow(more, (uint64_t)(*p - '0'), &more))
+			*mantissa = more;
+		else
 			(*dropped)++;
-		}
 	}
 	return p;
 }
@@ -63,7 +64,7 @@ int json_text_number(struct json_text *j, struct json_number *ret, struct err *e
 {
 	const char *p, *digits_start;
 	uint64_t mantissa = 0;
-	int digits = 0, dropped = 0, dropped_fraction = 0, fraction = 0, exponent = 0;
+	int dropped = 0, dropped_before, fraction = 0, exponent = 0;
 
 	*ret = (struct json_number){0};
 	if (take_special(j, ret))
@@ -74,16 +75,17 @@ int json_text_number(struct json_text *j, struct json_number *ret, struct err *e
 	digits_start = p;
 	if (!is_digit(*p))
 		return json_text_fail(j, err, "Invalid value.");
-	p = take_digits(p, &mantissa, &digits, &dropped);
+	p = take_digits(p, &mantissa, &dropped);
 	if (*digits_start == '0' && p - digits_start > 1)
 		return json_text_fail(j, err, "Number with leading zero");
 	ret->integral = dropped == 0 && *p != '.' && *p != 'e' && *p != 'E';
 	if (*p == '.') {
 		digits_start = ++p;
-		p = take_digits(p, &mantissa, &digits, &dropped_fraction);
+		dropped_before = dropped;
+		p = take_digits(p, &mantissa, &dropped);
 		if (p == digits_start)
 			return json_text_fail(j, err, "Miss fraction part in number.");
-		fraction = (int)(p - digits_start) - dropped_fraction;
+		fraction = (int)(p - digits_start) - (dropped - dropped_before);
 	}
 	if (*p == 'e' || *p == 'E') {
 		p = take_exponent(p + 1, &exponent);
@@ -94,8 +96,7 @@ int json_text_number(struct json_text *j, struct json_number *ret, struct err *e
 		return json_text_fail(j, err, "Number of more than 1024 characters");
 	exponent -= fraction;
 	ret->whole = mantissa;
-	if (dropped == 0 && dropped_fraction == 0 && mantissa <= EXACT_MANTISSA && exponent >= -22 &&
-	    exponent <= 22) {
+	if (dropped == 0 && mantissa <= EXACT_MANTISSA && exponent >= -22 && exponent <= 22) {
 		/* Both operands are exact, so the one rounding is the right one (Clinger 1990). */
 		ret->value =
 		    exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
