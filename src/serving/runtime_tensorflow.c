@@ -11,6 +11,7 @@
 #include "serving/tf_api.h"
 
 #define SIGNATURE_MEMORY_MAX ((size_t)16 << 20)
+#define TF_ALIGNMENT 64
 
 enum { TF_CODE_OK = 0 };
 
@@ -196,20 +197,40 @@ static void unref_data(void *data, size_t len, void *arg)
 
 /* TensorFlow takes memory as it is when it is aligned to 64 bytes and would copy it otherwise. It may hold on
  * to what it took (an output or a variable may be the input), so only counted memory is handed over. */
+/* Whoever drops the last reference on the elements, perhaps a later output or a variable, frees them and
+ * their texts. */
+static void free_strings(void *data, size_t len, void *arg)
+{
+	struct tf_tstring *elements = data;
+
+	for (size_t i = 0; i < len / sizeof(*elements); i++)
+		tf.TF_StringDealloc(&elements[i]);
+	free(data);
+}
+
+static tf_tensor *tf_string_input(const struct tensor *t)
+{
+	size_t bytes = t->count * sizeof(struct tf_tstring);
+	struct tf_tstring *elements;
+	void *memory;
+
+	if (posix_memalign(&memory, TF_ALIGNMENT, bytes ? bytes : TF_ALIGNMENT) != 0)
+		return NULL;
+	elements = memory;
+	for (size_t i = 0; i < t->count; i++) {
+		tf.TF_StringInit(&elements[i]);
+		tf.TF_StringCopy(&elements[i], t->strings[i].data, t->strings[i].len);
+	}
+	return tf.TF_NewTensor(DT_STRING, t->dims, t->rank, memory, bytes, free_strings, NULL);
+}
+
 static tf_tensor *tf_input(const struct tensor *t)
 {
 	tf_tensor *out;
 
-	if (t->dtype == DT_STRING) {
-		out = tf.TF_AllocateTensor(DT_STRING, t->dims, t->rank, t->count * sizeof(struct tf_tstring));
-		struct tf_tstring *to = out ? tf.TF_TensorData(out) : NULL;
-		for (size_t i = 0; to && i < t->count; i++) {
-			tf.TF_StringInit(&to[i]);
-			tf.TF_StringCopy(&to[i], t->strings[i].data, t->strings[i].len);
-		}
-		return out;
-	}
-	if (t->bytes > 0 && t->shared && (uintptr_t)t->data % 64 == 0)
+	if (t->dtype == DT_STRING)
+		return tf_string_input(t);
+	if (t->bytes > 0 && t->shared && (uintptr_t)t->data % TF_ALIGNMENT == 0)
 		return tf.TF_NewTensor(t->dtype, t->dims, t->rank, (void *)t->data, t->bytes, unref_data,
 				       shared_ref(t->shared));
 	out = tf.TF_AllocateTensor(t->dtype, t->dims, t->rank, t->bytes);

@@ -46,7 +46,9 @@ struct str tf_tstring_view(const struct tf_tstring *s)
 		return (struct str){s->small.text, s->small.size_kind >> 2};
 	case TF_TSTRING_OFFSET:
 		return (struct str){(const char *)s + s->offset.offset, s->offset.size_kind >> 2};
-	default: /* large and view start alike */
+	case TF_TSTRING_LARGE:
 		return (struct str){s->large.data, s->large.size_kind >> 2};
+	default:
+		return (struct str){s->view.data, s->view.size_kind >> 2};
 	}
 }

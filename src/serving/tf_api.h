@@ -34,10 +34,14 @@ struct tf_tstring {
 			char text[23];
 		} small;
 		struct {
-			size_t size_kind; /* size << 2 | kind */
+			size_t size_kind, cap;
 			const char *data;
-			size_t cap;
 		} large;
+		struct {
+			size_t size_kind;
+			const char *data;
+			void *owner;
+		} view;
 		struct {
 			uint32_t size_kind, offset; /* from the element itself */
 		} offset;
@@ -83,6 +87,7 @@ enum { TF_TSTRING_SMALL = 0, TF_TSTRING_LARGE = 1, TF_TSTRING_OFFSET = 2, TF_TST
 	X(size_t, TF_TensorByteSize, (const tf_tensor *), 'f')                                               \
 	X(void *, TF_TensorData, (const tf_tensor *), 'f')                                                   \
 	X(void, TF_StringInit, (struct tf_tstring *), 'c')                                                   \
+	X(void, TF_StringDealloc, (struct tf_tstring *), 'c')                                                \
 	X(void, TF_StringCopy, (struct tf_tstring *, const char *, size_t), 'c')
 
 struct tf_api {
