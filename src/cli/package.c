@@ -272,7 +272,6 @@ int package_folder(const char *path, struct package *ret, struct err *err)
 		package_done(&p);
 		return r;
 	}
-	p.extension = ".tar.gz";
 	*ret = p;
 	return 0;
 }
@@ -281,10 +280,11 @@ int package_archive(const char *path, struct package *ret, struct err *err)
 {
 	static const char *const extensions[] = {".tar.gz", ".whl", ".zip", ".tgz", ".tar.xz", ".tar.bz2"};
 	struct package p = PACKAGE_INIT;
-	for (size_t i = 0; i < ARRAY_LEN(extensions) && !p.extension; i++)
+	const char *slash = strrchr(path, '/');
+	for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
 		if (str_ends(path, extensions[i]))
-			p.extension = extensions[i];
-	if (!p.extension)
+			p.file_name = slash ? slash + 1 : path;
+	if (!p.file_name)
 		return err_set(err, ERR_INVALID,
 			       "'%s' is neither a folder nor a .tar.gz, .zip or .whl package", path);
 	p.fd = open(path, O_RDONLY | O_CLOEXEC);

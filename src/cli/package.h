@@ -15,7 +15,7 @@ struct package {
 	int64_t size_bytes; /* of the archive */
 	int64_t files, content_bytes; /* packed; 0 for an archive that was given */
 	char sha256[DIGEST_HEX_LEN + 1];
-	const char *extension; /* ".tar.gz", ".zip", ".whl" */
+	const char *file_name; /* of an archive that was given: view of its path; NULL for a folder */
 	char largest[256];     /* path of the largest file, for the hint on big uploads */
 	int64_t largest_bytes;
 };

@@ -169,11 +169,20 @@ static void upload_bar(void *arg, int64_t done, int64_t total)
 	fprintf(stderr, "\rupload     %3d %% of %s\033[K%s", percent, text, done >= total ? "\r\033[K" : "");
 }
 
-/* The same content is uploaded once: the key is its digest. */
+/* The same content is uploaded once: the key is its digest. An archive keeps its own name below it, because a
+ * wheel's name says what it is. Returns owned. */
+static char *package_key(const struct package *p)
+{
+	return p->file_name ? mem_printf("packages/%s/%s", p->sha256, p->file_name)
+			    : mem_printf("packages/%s.tar.gz", p->sha256);
+}
+
 static int upload_package(struct cli *c, struct package *p, const char *org, char **ret_uri, struct err *err)
 {
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/packages/%s%s", org, p->sha256, p->extension);
-	CLEANUP(free) char *list = mem_printf("/api/v1/store/%s?prefix=packages/%s&limit=1", org, p->sha256);
+	CLEANUP(free) char *key = package_key(p);
+	CLEANUP(free) char *key_path = client_escape(key, true), *key_query = client_escape(key, false);
+	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/%s", org, key_path);
+	CLEANUP(free) char *list = mem_printf("/api/v1/store/%s?prefix=%s&limit=1", org, key_query);
 	CLEANUP(json) json_t *found = NULL;
 	struct bar bar = {c, -1};
 	char size[32], content[32];
@@ -182,7 +191,8 @@ static int upload_package(struct cli *c, struct package *p, const char *org, cha
 	int r = client_call(c->client, "GET", list, NULL, NULL, &found, err);
 	if (r < 0)
 		return r;
-	if (!json_array_size(json_object_get(found, "data"))) {
+	const json_t *first = json_array_get(json_object_get(found, "data"), 0);
+	if (strcmp(cli_str(first, "key"), key)) {
 		if (p->files)
 			cli_note(c, "upload     %lld files, %s (packed %s)", (long long)p->files, content,
 				 size);
@@ -196,7 +206,7 @@ static int upload_package(struct cli *c, struct package *p, const char *org, cha
 		if (r < 0)
 			return err_wrap(err, "uploading the package");
 	}
-	*ret_uri = mem_printf("fds://%s/packages/%s%s", org, p->sha256, p->extension);
+	*ret_uri = mem_printf("fds://%s/%s", org, key);
 	return 0;
 }
 
