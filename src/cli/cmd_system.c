@@ -14,6 +14,18 @@
 #include "base/unit.h"
 #include "cli/cli_int.h"
 
+/* By its command line, which is empty once a process has ended, even when its parent has not asked about it
+ * yet, and which another program that got the number of a killed server has not. */
+static bool is_server(int pid)
+{
+	CLEANUP(free) char *path = mem_printf("/proc/%d/cmdline", pid);
+	CLEANUP(buf) struct buf line = BUF_INIT;
+	if (fd_read_file(AT_FDCWD, path, 65536, &line, NULL) < 0)
+		return false;
+	const char *program = buf_str(&line), *command = program + strlen(program) + 1;
+	return command < program + line.len && !strcmp(command, "server");
+}
+
 static int server_pid(const struct cli *c, json_t **ret)
 {
 	CLEANUP(free) char *path = mem_printf("%s/run/server.json", c->config.data_folder);
@@ -21,7 +33,7 @@ static int server_pid(const struct cli *c, json_t **ret)
 	if (json_read_file(AT_FDCWD, path, 65536, &j, NULL) < 0)
 		return 0;
 	int pid = (int)cli_int(j, "pid");
-	if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
+	if (pid <= 0 || !is_server(pid))
 		return 0;
 	if (ret)
 		*ret = STEAL(j);
@@ -117,7 +129,7 @@ static int stop_server(const struct cli *c, int pid, struct err *err)
 	if (kill(pid, SIGTERM) < 0)
 		return err_sys(err, errno, "cannot stop the server (pid %d)", pid);
 	for (int i = 0; i < 300; i++) {
-		if (kill(pid, 0) < 0 && errno == ESRCH)
+		if (!is_server(pid))
 			return 0;
 		usleep(100000);
 	}

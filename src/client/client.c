@@ -65,6 +65,8 @@ struct curl_slist *client_prepare(struct client *c, CURL *curl, const char *meth
 {
 	CLEANUP(free) char *url = mem_printf("%s%s", c->endpoint, path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS,
+			 1L); /* '..' in a key is refused by the server, not resolved here */
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");

