@@ -46,25 +46,35 @@ static size_t size_min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static int reader_grow(struct grpc_reader *r, size_t need, struct err *err)
+static int reader_grow(struct grpc_reader *r, size_t need, size_t lead, struct err *err)
 {
 	size_t cap = r->cap ? r->cap : size_min(r->declared_len, FIRST_ALLOCATION);
 	void *grown;
 
-	if (need <= r->cap)
+	if (r->message && need <= r->cap)
 		return 0;
 	while (cap < need)
 		cap = size_min(cap * 2, r->declared_len);
-	if (cap == 0)
-		cap = 1;
-	if (posix_memalign(&grown, GRPC_MESSAGE_ALIGN, cap) != 0)
+	if (posix_memalign(&grown, GRPC_MESSAGE_ALIGN, GRPC_MESSAGE_ALIGN + cap) != 0)
 		return err_set(err, ERR_NO_MEMORY, "no memory for a message of %zu bytes", r->declared_len);
 	if (r->message_len > 0)
-		memcpy(grown, r->message, r->message_len);
-	free(r->message);
-	r->message = grown;
+		memcpy((char *)grown + lead, r->message, r->message_len);
+	free(r->memory);
+	r->memory = grown;
+	r->message = (uint8_t *)grown + lead;
 	r->cap = cap;
 	return 0;
+}
+
+/* How far into its memory the message begins; settled by the first bytes that arrive. */
+static size_t reader_lead(const struct grpc_reader *r, const void *head, size_t len)
+{
+	size_t offset;
+
+	if (r->message)
+		return (size_t)(r->message - (uint8_t *)r->memory);
+	offset = r->payload_offset && len > 0 ? r->payload_offset(head, len) : 0;
+	return (GRPC_MESSAGE_ALIGN - offset % GRPC_MESSAGE_ALIGN) % GRPC_MESSAGE_ALIGN;
 }
 
 static int reader_prefix(struct grpc_reader *r, size_t max, struct err *err)
@@ -101,7 +111,9 @@ int grpc_reader_feed(struct grpc_reader *r, const void *data, size_t len, size_t
 			return rc;
 	}
 	n = size_min(len - used, r->declared_len - r->message_len);
-	rc = reader_grow(r, r->message_len + n, err);
+	if (n == 0 && r->declared_len > 0)
+		return 0;
+	rc = reader_grow(r, r->message_len + n, reader_lead(r, bytes + used, n), err);
 	if (rc < 0)
 		return rc;
 	if (n > 0)
@@ -118,8 +130,8 @@ bool grpc_reader_complete(const struct grpc_reader *r)
 
 void grpc_reader_done(struct grpc_reader *r)
 {
-	free(r->message);
-	*r = (struct grpc_reader){0};
+	free(r->memory);
+	*r = (struct grpc_reader){.payload_offset = r->payload_offset};
 }
 
 void grpc_prefix_write(uint8_t prefix[GRPC_PREFIX_BYTES], bool compressed, uint32_t len)

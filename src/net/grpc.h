@@ -43,6 +43,10 @@ struct grpc_reader {
 	bool compressed;
 	uint8_t *message; /* owned; aligned to GRPC_MESSAGE_ALIGN; NULL until the prefix is complete */
 	size_t message_len, declared_len, cap;
+	void *memory; /* what 'message' lies in */
+	/* Optional, set before the first byte: where in the message (whose first 'len' bytes are 'head') a
+	 * payload begins that should be aligned to GRPC_MESSAGE_ALIGN instead of the message; 0 = nowhere. */
+	size_t (*payload_offset)(const void *head, size_t len);
 };
 /* Consumes up to 'len' bytes and stops behind the end of the message: *ret_used < len means that more than
  * one message was sent. ERR_TOO_LARGE past max, ERR_INVALID on a bad flag, ERR_NO_MEMORY. */

@@ -37,7 +37,8 @@ struct h1_call {
 	struct h1_connection *connection;
 	struct MHD_Connection *mhd;
 	struct buf body, inflated;
-	bool too_large, inflate, suspended, answered;
+	int64_t counted_bytes; /* of server->request_bytes */
+	bool too_large, no_memory, inflate, suspended, answered;
 	int status;
 	const char *content_type;
 	struct buf answer;
@@ -109,6 +110,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 
 	if (!call)
 		return;
+	call->connection->http1->server->request_bytes -= call->counted_bytes;
 	call->connection->busy = false;
 	timer_set(call->connection, IDLE_SECONDS * 1000);
 	buf_done(&call->body);
@@ -173,13 +175,24 @@ static enum MHD_Result begin(struct h1_call *call)
 	return MHD_YES;
 }
 
+static void count_bytes(struct h1_call *call, int64_t bytes)
+{
+	call->connection->http1->server->request_bytes += bytes - call->counted_bytes;
+	call->counted_bytes = bytes;
+}
+
 static void take_body(struct h1_call *call, const char *data, size_t len)
 {
 	size_t max = (size_t)call->connection->http1->server->options->json_bytes_max;
 
-	if (call->too_large || len > max - call->body.len) {
-		call->too_large = true; /* only at the end can an answer be given */
+	if (call->no_memory || call->too_large)
+		return;
+	count_bytes(call, (int64_t)(call->body.len + len));
+	call->no_memory = server_check_memory(call->connection->http1->server, NULL) < 0;
+	call->too_large = len > max - call->body.len;
+	if (call->no_memory || call->too_large) { /* only at the end can an answer be given */
 		buf_done(&call->body);
+		count_bytes(call, 0);
 		return;
 	}
 	buf_add(&call->body, data, len);
@@ -193,12 +206,16 @@ static enum MHD_Result dispatch(struct h1_call *call)
 	server_loop_timer_stop(s->loop, &call->connection->timer);
 	if (call->too_large)
 		return refuse(call, 413, "the body is larger than this server takes");
+	if (call->no_memory)
+		return refuse(call, 429,
+			      "requests in flight hold all memory there is for them; try again later");
 	if (call->inflate) {
 		if (inflate_all(call->body.data, call->body.len, (size_t)s->options->json_bytes_max,
 				&call->inflated, &err) < 0)
 			return refuse(call, err.code == ERR_TOO_LARGE ? 413 : 400,
 				      "the compressed body cannot be read");
 		buf_done(&call->body);
+		count_bytes(call, (int64_t)call->inflated.len);
 	}
 	struct buf *body = call->inflate ? &call->inflated : &call->body;
 	call->call.body = (struct str){buf_str(body), body->len};

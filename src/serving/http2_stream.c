@@ -229,24 +229,36 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	return 0;
 }
 
+static const struct rpc_method *find_method(const char *path)
+{
+	for (const struct rpc_method *m = tfs_rpc_methods; m->path; m++)
+		if (strcmp(m->path, path) == 0)
+			return m;
+	return NULL;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
 		   void *user)
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+	const struct rpc_method *method;
 	struct err err = ERR_INIT;
 	size_t used;
 	int r;
 
 	if (!s || s->answered)
 		return 0;
+	if (s->reader.prefix_len == 0) {
+		method = find_method(s->path);
+		s->reader.payload_offset = method ? method->payload_offset : NULL;
+	}
 	r = grpc_reader_feed(&s->reader, data, len, (size_t)s->server->options->message_bytes_max, &used,
 			     &err);
 	if (r >= 0 && used < len)
 		r = err_set(&err, ERR_UNSUPPORTED, "a unary call takes one message, more were sent");
 	count_bytes(s, (int64_t)s->reader.message_len);
-	if (r >= 0 && s->server->request_bytes > s->server->options->request_bytes_max)
-		r = err_set(&err, ERR_LIMIT, "requests in flight hold more than %lld bytes; try again later",
-			    (long long)s->server->options->request_bytes_max);
+	if (r >= 0)
+		r = server_check_memory(s->server, &err);
 	if (r < 0) {
 		grpc_reader_done(&s->reader);
 		count_bytes(s, 0);
@@ -257,7 +269,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 static int inflate_message(struct h2_stream *s, struct h2_message *m, struct err *err)
 {
-	struct buf out = BUF_INIT;
+	CLEANUP(buf) struct buf out = BUF_INIT;
 	int r;
 
 	if (!s->gzip)
@@ -268,18 +280,10 @@ static int inflate_message(struct h2_stream *s, struct h2_message *m, struct err
 	if (r < 0)
 		return r;
 	grpc_reader_done(&m->reader);
-	s->call.message = (struct str){buf_str(&out), out.len};
-	m->inflated = buf_steal(&out);
-	s->call.message.data = m->inflated;
+	s->call.message.len = out.len;
+	s->call.message.data = m->inflated = buf_steal(&out);
+	count_bytes(s, (int64_t)s->call.message.len);
 	return 0;
-}
-
-static const struct rpc_method *find_method(const char *path)
-{
-	for (const struct rpc_method *m = tfs_rpc_methods; m->path; m++)
-		if (strcmp(m->path, path) == 0)
-			return m;
-	return NULL;
 }
 
 /* What is wrong with a request as a whole, before its bytes are looked at. */

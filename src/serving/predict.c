@@ -32,6 +32,7 @@ void predict_free(struct predict *p)
 		tensor_done(&p->outputs[i]);
 	if (p->version)
 		model_version_unref(p->version);
+	server->request_bytes -= p->counted_bytes;
 	arena_done(&p->arena);
 	free(p);
 	server_call_end(server);
@@ -164,10 +165,22 @@ static void job_done(struct loop_job *j)
 	predict_finish(CONTAINER_OF(j, struct predict, job));
 }
 
+/* What decoding has taken counts against the memory of all requests. */
+static int count_arena(struct predict *p, struct err *err)
+{
+	struct server *s = p->server;
+
+	p->counted_bytes = (int64_t)p->arena.used_bytes;
+	s->request_bytes += p->counted_bytes;
+	return server_check_memory(s, err);
+}
+
 void predict_start(struct predict *p)
 {
-	int r = p->version ? 0 : predict_resolve(p, &p->err);
+	int r = count_arena(p, &p->err);
 
+	if (r >= 0 && !p->version)
+		r = predict_resolve(p, &p->err);
 	if (r >= 0)
 		r = order_inputs(p, &p->err);
 	if (r >= 0)

@@ -35,6 +35,7 @@ struct predict {
 
 	const struct tensor **ordered; /* inputs in the signature's order */
 	int64_t run_ns;
+	int64_t counted_bytes; /* of server->request_bytes: the arena after decoding */
 };
 
 /* An arena of 'memory_max' bytes bounds what the request may use beside its message. */

@@ -23,6 +23,9 @@ struct predict_request {
 /* Views into 'message' (which lies in 'shared', NULL when it is not counted) and memory of the arena. */
 int predict_pb_decode(struct str message, struct shared *shared, struct arena *arena,
 		      struct predict_request *ret, struct err *err);
+/* For grpc_reader: where the elements of the first big tensor begin in a request whose first 'len' bytes are
+ * 'head'; 0 when that cannot be told. */
+size_t predict_pb_payload(const void *head, size_t len);
 int model_spec_decode(struct str bytes, struct model_spec *ret, struct err *err);
 /* Appends field 'field': a ModelSpec with the resolved version and signature. */
 void model_spec_encode(struct buf *b, uint32_t field, const struct model_version *v, const char *signature);

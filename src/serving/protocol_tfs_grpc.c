@@ -56,7 +56,7 @@ static void predict_done(struct predict *p)
 
 static void handle_predict(struct rpc_call *c)
 {
-	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max * 2);
+	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
 	struct predict_request request;
 	int r = predict_pb_decode(c->message, c->memory, &p->arena, &request, &p->err);
 
@@ -231,9 +231,9 @@ static void handle_health(struct rpc_call *c)
 }
 
 const struct rpc_method tfs_rpc_methods[] = {
-    {"/tensorflow.serving.PredictionService/Predict", handle_predict},
-    {"/tensorflow.serving.PredictionService/GetModelMetadata", handle_metadata},
-    {"/tensorflow.serving.ModelService/GetModelStatus", handle_status},
-    {"/grpc.health.v1.Health/Check", handle_health},
-    {NULL, NULL},
+    {"/tensorflow.serving.PredictionService/Predict", handle_predict, predict_pb_payload},
+    {"/tensorflow.serving.PredictionService/GetModelMetadata", handle_metadata, NULL},
+    {"/tensorflow.serving.ModelService/GetModelStatus", handle_status, NULL},
+    {"/grpc.health.v1.Health/Check", handle_health, NULL},
+    {NULL, NULL, NULL},
 };

@@ -100,7 +100,7 @@ static int read_predict(struct predict *p, struct http_call *c, struct err *err)
 
 static void handle_predict(struct http_call *c, const struct rest_route *route)
 {
-	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max * 2);
+	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
 	struct rest_predict *rest = arena_alloc(&p->arena, sizeof(*rest));
 
 	rest->call = c;

@@ -25,6 +25,7 @@ void rpc_fail(struct rpc_call *c, const struct err *err);
 struct rpc_method {
 	const char *path; /* "/package.Service/Method" */
 	void (*handle)(struct rpc_call *c);
+	size_t (*payload_offset)(const void *head, size_t len); /* see grpc_reader; may be NULL */
 };
 extern const struct rpc_method tfs_rpc_methods[]; /* end with path NULL */
 

@@ -55,6 +55,14 @@ static void check_idle(struct server *s)
 		server_loop_stop(s->loop);
 }
 
+int server_check_memory(const struct server *s, struct err *err)
+{
+	if (s->request_bytes <= s->options->request_bytes_max)
+		return 0;
+	return err_set(err, ERR_LIMIT, "requests in flight hold more than %lld bytes; try again later",
+		       (long long)s->options->request_bytes_max);
+}
+
 void server_call_begin(struct server *s)
 {
 	s->calls++;

@@ -23,6 +23,8 @@ struct server {
 	bool draining;
 };
 
+/* ERR_LIMIT when the requests in flight hold more than they may. */
+int server_check_memory(const struct server *s, struct err *err);
 void server_call_begin(struct server *s);
 void server_call_end(struct server *s);
 void server_connection_end(struct server *s);

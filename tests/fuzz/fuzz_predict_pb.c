@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = ERR_INIT;
 	int r = predict_pb_decode((struct str){(const char *)data, size}, NULL, &arena, &request, &err);
 
+	assert(predict_pb_payload(data, size) <= size);
 	for (size_t i = 0; r >= 0 && i < request.input_count; i++) {
 		round_trip(&request.inputs[i].tensor, false);
 		round_trip(&request.inputs[i].tensor, true);

@@ -120,3 +120,35 @@ TEST(a_status_text_survives_the_wire)
 	buf_done(&encoded);
 	buf_done(&decoded);
 }
+
+static size_t third_byte(const void *head, size_t len)
+{
+	return len > 3 ? 3 : 0;
+}
+
+TEST(a_payload_within_the_message_can_be_aligned_instead)
+{
+	struct grpc_reader r = {.payload_offset = third_byte};
+	struct err err = ERR_INIT;
+	static char bytes[100000];
+	size_t used;
+
+	EXPECT_OK(grpc_reader_feed(&r, "\0\0\1\x86\xa0", 5, 1 << 20, &used, &err), &err);
+	for (size_t at = 0; at < sizeof(bytes); at += 10000)
+		EXPECT_OK(grpc_reader_feed(&r, bytes + at, 10000, 1 << 20, &used, &err), &err);
+	assert_true(grpc_reader_complete(&r));
+	assert_true(((uintptr_t)r.message + 3) % GRPC_MESSAGE_ALIGN == 0);
+	grpc_reader_done(&r);
+}
+
+TEST(an_empty_message_is_a_message)
+{
+	struct grpc_reader r = {0};
+	struct err err = ERR_INIT;
+	size_t used;
+
+	EXPECT_OK(grpc_reader_feed(&r, "\0\0\0\0\0", 5, 100, &used, &err), &err);
+	assert_true(grpc_reader_complete(&r));
+	EXPECT_INT("length", (int64_t)r.message_len, 0);
+	grpc_reader_done(&r);
+}

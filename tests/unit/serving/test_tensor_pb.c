@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "net/pb.h"
+#include "serving/predict_pb.h"
 #include "serving/tensor_pb.h"
 #include "unit/test.h"
 
@@ -188,4 +189,36 @@ TEST(sixteen_bit_floats_round_to_nearest_even)
 		if (!nan)
 			assert_int_equal(dtype_half_from_float(dtype_half_to_float((uint16_t)bits)), bits);
 	}
+}
+
+TEST(the_elements_of_a_big_tensor_are_found_in_the_first_bytes_of_a_request)
+{
+	static const float values[2000];
+	struct buf b = BUF_INIT;
+	struct pb_mark entry, value;
+	size_t found;
+
+	entry = pb_begin(&b, 1, 0);
+	pb_add_string(&b, 1, "model");
+	pb_close(&b, entry);
+	entry = pb_begin(&b, 2, 0);
+	pb_add_string(&b, 1, "small");
+	value = pb_begin(&b, 2, 0);
+	pb_add_varint(&b, 1, DT_FLOAT);
+	pb_add_bytes(&b, 5, values, 8);
+	pb_close(&b, value);
+	pb_close(&b, entry);
+	entry = pb_begin(&b, 2, 9000);
+	pb_add_string(&b, 1, "big");
+	value = pb_begin(&b, 2, 9000);
+	pb_add_varint(&b, 1, DT_FLOAT);
+	pb_add_bytes(&b, 4, values, sizeof(values));
+	found = b.len - sizeof(values);
+	pb_close(&b, value);
+	pb_close(&b, entry);
+	EXPECT_INT("whole", (int64_t)predict_pb_payload(b.data, b.len), (int64_t)found);
+	EXPECT_INT("just enough", (int64_t)predict_pb_payload(b.data, found), (int64_t)found);
+	for (size_t len = 0; len < found; len++)
+		EXPECT_INT("too little", (int64_t)predict_pb_payload(b.data, len), 0);
+	buf_done(&b);
 }
