@@ -10,6 +10,8 @@
 #include "base/unit.h"
 #include "cli/cli_int.h"
 
+#define LINE_BYTES_MAX 65536
+
 static volatile int interrupted;
 
 static void on_interrupt(int signal_number)
@@ -23,6 +25,8 @@ struct view {
 	char phase[160]; /* last line printed without a terminal */
 	bool line_shown, mid_line;
 	const char *kind; /* "job" or "model" */
+	struct buf line;  /* of the log, while it is not settled */
+	bool redrawn;	  /* the last byte was a carriage return */
 	int spin;
 };
 
@@ -128,10 +132,32 @@ static int on_change(void *arg, const char *event, const json_t *data)
 	return is_ended(v->last) ? 1 : 0;
 }
 
+/* Where nobody watches, a line that was drawn over and over appears once, as it ended. 'cloudml jobs logs'
+ * has every byte. */
+static void add_settled(struct view *v, const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (v->redrawn && data[i] != '\n')
+			buf_clear(&v->line);
+		v->redrawn = data[i] == '\r';
+		if (!v->redrawn && v->line.len < LINE_BYTES_MAX)
+			buf_addc(&v->line, data[i]);
+		if (data[i] != '\n')
+			continue;
+		fwrite(v->line.data, 1, v->line.len, stdout);
+		buf_clear(&v->line);
+	}
+	fflush(stdout);
+}
+
 static void on_log(void *arg, const void *data, size_t len)
 {
 	struct view *v = arg;
 	clear_line(v);
+	if (!v->c->json && !v->c->tty_out) {
+		add_settled(v, data, len);
+		return;
+	}
 	fwrite(data, 1, len, v->c->json ? stderr : stdout);
 	fflush(v->c->json ? stderr : stdout);
 	if (len)
@@ -166,8 +192,11 @@ static int watch(struct view *v, const char *watch_path, const char *log_path, s
 	int r = client_follow(v->c->client, &f, err);
 	sigaction(SIGINT, &old, NULL);
 	clear_line(v);
-	if (v->mid_line && !v->c->json)
+	if (v->line.len)
+		fwrite(v->line.data, 1, v->line.len, stdout);
+	if ((v->mid_line && !v->c->json) || v->line.len)
 		putchar('\n'), fflush(stdout);
+	buf_done(&v->line);
 	return r;
 }
 

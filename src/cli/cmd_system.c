@@ -217,8 +217,11 @@ static int stop_everything(struct cli *c, struct err *err)
 	json_array_foreach(json_object_get(models, "data"), i, item)
 	{
 		CLEANUP(free) char *path = mem_printf("/api/v1/models/%s", cli_str(item, "name"));
-		if (r >= 0)
+		bool live = strcmp(cli_str(item, "state"), "stopping") != 0;
+		if (r >= 0 && live)
 			r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
+		if (r == -ERR_NOT_FOUND) /* it ended meanwhile */
+			r = 0;
 	}
 	if (r >= 0)
 		r = client_call(c->client, "GET", "/api/v1/jobs?limit=1000", NULL, NULL, &jobs, err);
