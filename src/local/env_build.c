@@ -47,8 +47,10 @@ struct env_build {
 	struct uv_progress uv_progress;
 	struct container_result result;
 	int log_fd;
-	int64_t log_bytes, started_ms, bytes; /* started: monotonic */
-	struct env_build *base;		      /* being made first: the same without requirements */
+	int64_t log_bytes, started_ms; /* started: monotonic */
+	struct env_measure measure;    /* at the last sample */
+	struct env_measure sample;     /* the pool's while 'sampling' */
+	struct env_build *base;	       /* being made first: the same without requirements */
 	char *base_path;
 	bool seeded;
 	struct err err; /* of work on the pool */
@@ -70,7 +72,7 @@ static void finish(struct env_build *b, const struct err *err)
 static void format_text(struct env_build *b, struct progress *p)
 {
 	char have[32], all[32];
-	unit_format_bytes(b->bytes, have);
+	unit_format_bytes(b->measure.bytes, have);
 	unit_format_bytes(b->config.disk_bytes, all);
 	const struct uv_progress *uv = &b->uv_progress;
 	int title = 70;
@@ -88,8 +90,8 @@ static void format_text(struct env_build *b, struct progress *p)
 			 (long long)uv->resolved);
 		break;
 	default:
-		snprintf(p->text, sizeof(p->text), "%.*s: compiling %lld packages", title, b->config.title,
-			 (long long)uv->installed);
+		snprintf(p->text, sizeof(p->text), "%.*s: compiling, %lld of %lld files", title,
+			 b->config.title, (long long)b->measure.compiled, (long long)b->measure.sources);
 	}
 }
 
@@ -101,13 +103,16 @@ static double percent_done(const struct env_build *b)
 	case UV_DOWNLOADING: {
 		if (b->config.disk_bytes <= 0)
 			return -1;
-		double share = (double)b->bytes / (double)b->config.disk_bytes;
-		return 2 + 83 * (share > 1 ? 1 : share);
+		double share = (double)b->measure.bytes / (double)b->config.disk_bytes;
+		return 2 + 58 * (share > 1 ? 1 : share);
 	}
 	case UV_INSTALLING:
-		return 86;
-	case UV_COMPILING:
-		return 90;
+		return 62;
+	case UV_COMPILING: { /* takes as long as the download, on a small machine */
+		const struct env_measure *m = &b->measure;
+		double share = m->sources > 0 ? (double)m->compiled / (double)m->sources : 0;
+		return 65 + 34 * (share > 1 ? 1 : share);
+	}
 	default:
 		return 99;
 	}
@@ -155,7 +160,7 @@ static void announce(struct env_build *b, bool builder)
 static void sample_work(void *arg)
 {
 	struct env_build *b = arg;
-	b->bytes = env_files_size(&b->files);
+	env_files_measure(&b->files, &b->sample);
 }
 
 static void end_build(struct env_build *b);
@@ -164,6 +169,7 @@ static void sample_done(void *arg)
 {
 	struct env_build *b = arg;
 	b->sampling = false;
+	b->measure = b->sample;
 	if (!b->sandbox)
 		end_build(b);
 	else
@@ -195,7 +201,7 @@ static json_t *make_record(struct env_build *b)
 	return json_pack(
 	    "{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "framework", b->config.want.framework, "version",
 	    b->config.want.version, "packages", json_from_strings(b->config.want.packages), "requirements",
-	    json_from_strings(b->requirements), "disk_bytes", (json_int_t)b->bytes, "build_ms",
+	    json_from_strings(b->requirements), "disk_bytes", (json_int_t)b->measure.bytes, "build_ms",
 	    (json_int_t)(now_ms() - b->started_ms), "created_ms", (json_int_t)clock_wall_ms(&clock_real));
 }
 
@@ -204,6 +210,9 @@ static void explain(struct env_build *b)
 	char reason[300];
 	uv_progress_end(&b->uv_progress);
 	uv_progress_reason(&b->uv_progress, reason, sizeof(reason));
+	size_t len = strlen(reason);
+	if (len && reason[len - 1] == '.')
+		reason[len - 1] = 0; /* the sentence goes on with the hint */
 	if (b->cancelled)
 		err_set(&b->err, ERR_CANCELLED, "stopped while the environment was being prepared");
 	else if (!b->result.ran)
@@ -223,7 +232,7 @@ static void commit_work(void *arg)
 	struct env_build *b = arg;
 	bool good = b->result.ran && !b->result.stage[0] && !b->cancelled;
 	if (good) {
-		b->bytes = env_files_size(&b->files);
+		env_files_measure(&b->files, &b->measure);
 		good = env_files_commit(&b->files, make_record(b), &b->err) == 0;
 	} else {
 		explain(b);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -248,23 +249,27 @@ void env_files_abandon(struct env_files *f)
 		log_warn("env.abandon path=%s error=\"%s\"", f->build, err.msg);
 }
 
-static _Thread_local int64_t walk_bytes;
+static _Thread_local struct env_measure walk;
 
 /* A linked file counts once for each of its names' share, so that the sum is what the disk holds. */
-static int add_size(const char *path, const struct stat *st, int type, struct FTW *where)
+static int add_entry(const char *path, const struct stat *st, int type, struct FTW *where)
 {
 	if (type == FTW_F || type == FTW_D)
-		walk_bytes +=
+		walk.bytes +=
 		    st->st_blocks * 512 / (st->st_nlink > 1 && type == FTW_F ? (int64_t)st->st_nlink : 1);
+	if (type == FTW_F && !strstr(path, "/env/.cache/")) {
+		walk.sources += str_ends(path, ".py");
+		walk.compiled += str_ends(path, ".pyc");
+	}
 	return 0;
 }
 
-int64_t env_files_size(const struct env_files *f)
+void env_files_measure(const struct env_files *f, struct env_measure *ret)
 {
 	CLEANUP(free) char *env = mem_printf("%s/env", f->build);
-	walk_bytes = 0;
-	nftw(env, add_size, 32, FTW_PHYS);
-	return walk_bytes;
+	walk = (struct env_measure){0};
+	nftw(env, add_entry, 32, FTW_PHYS);
+	*ret = walk;
 }
 
 int env_files_write_progress(const struct env_files *f, const struct progress *p, struct err *err)

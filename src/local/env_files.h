@@ -36,8 +36,13 @@ int env_files_seed(struct env_files *f, const char *base, int64_t uid_base, stru
 /* As the builder: the cache back to its place, then KEY.build/env becomes KEY and record KEY.json (takes
  * record). */
 int env_files_commit(struct env_files *f, json_t *record, struct err *err);
-void env_files_abandon(struct env_files *f);	   /* the cache back to its place, the rest removed */
-int64_t env_files_size(const struct env_files *f); /* bytes on the disk below KEY.build/env */
+void env_files_abandon(struct env_files *f); /* the cache back to its place, the rest removed */
+/* What is below KEY.build/env: bytes on the disk; Python sources and compiled ones, without those of the
+ * cache. */
+struct env_measure {
+	int64_t bytes, sources, compiled;
+};
+void env_files_measure(const struct env_files *f, struct env_measure *ret);
 
 int env_files_write_progress(const struct env_files *f, const struct progress *p, struct err *err);
 int env_files_read_progress(const struct env_files *f, struct progress *ret, struct err *err);
