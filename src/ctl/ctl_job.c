@@ -154,7 +154,7 @@ static void answer_waiters(struct ctl_job *cj)
 	struct err err = ERR_INIT;
 	bool came_late = cj->job->state == JOB_COMPLETED || cj->job->state == JOB_FAILED;
 	if (came_late && !cj->job->cancel_requested) {
-		err_set(&err, ERR_STATE, "job '%s' is %s already", cj->job->id,
+		err_set(&err, ERR_STATE, "job '%s' has ended already (%s)", cj->job->id,
 			job_state_word(cj->job->state));
 		result.job = NULL;
 	}

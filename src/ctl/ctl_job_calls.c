@@ -233,7 +233,7 @@ static void cancel_finish(struct ctl_op *op, int r, const struct err *err)
 	} else if (call->job->state == JOB_CANCELLED) {
 		call_answer(call, &(struct ctl_result){.job = call->job}, NULL);
 	} else {
-		err_set(&late, ERR_STATE, "job '%s' is %s already", call->job->id,
+		err_set(&late, ERR_STATE, "job '%s' has ended already (%s)", call->job->id,
 			job_state_word(call->job->state));
 		call_answer(call, NULL, &late);
 	}

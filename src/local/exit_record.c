@@ -60,6 +60,12 @@ static bool take_own_line(const struct exit_facts *f, struct task_exit *ret)
 	return true;
 }
 
+/* The log also holds lines of the platform; what it says of a program's end must be the program's. */
+static bool is_platforms(const char *line)
+{
+	return str_starts(line, "cloudml: ") || str_starts(line, "cloudml-init: ");
+}
+
 static void describe_end(const struct exit_facts *f, struct task_exit *ret)
 {
 	char who[PROGRAM_CHARS_MAX + 40], how[160], last[LAST_LINE_CHARS_MAX + 40] = "";
@@ -79,7 +85,7 @@ static void describe_end(const struct exit_facts *f, struct task_exit *ret)
 	} else {
 		snprintf(how, sizeof(how), "exited with status %d", f->result->exit_code);
 	}
-	if (*f->last_line) {
+	if (*f->last_line && !is_platforms(f->last_line)) {
 		char clean[LAST_LINE_CHARS_MAX + 1];
 		size_t n = text_clean(f->last_line, strlen(f->last_line), clean, sizeof(clean));
 		snprintf(last, sizeof(last), "; the last line was '%s%s'", clean,

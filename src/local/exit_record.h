@@ -21,7 +21,7 @@ struct exit_facts {
 	const struct container_result *result;
 	bool stop_wanted; /* and then: */
 	enum fail_class why;
-	const char *last_line;	 /* of the output, cleaned; "" when there was none */
+	const char *last_line;	 /* of the log, cleaned; "" when there was none */
 	const char *serve_error; /* what the model server said on its pipe; NULL when it said nothing */
 };
 void exit_record_make(const struct exit_facts *facts, struct task_exit *ret);

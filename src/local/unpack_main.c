@@ -60,6 +60,7 @@ int local_unpack_main(int argc, char **argv)
 	}
 	char size[32];
 	unit_format_bytes(stats.bytes, size);
-	printf("cloudml: unpacked %lld entries, %s\n", (long long)stats.entries, size);
+	printf("cloudml: unpacked %lld %s, %s\n", (long long)stats.entries,
+	       stats.entries == 1 ? "entry" : "entries", size);
 	return 0;
 }

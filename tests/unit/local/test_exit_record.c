@@ -31,7 +31,7 @@ struct row {
 	const char *last_line, *serve_error;
 	enum fail_class fail;
 	int exit_code;
-	const char *message;
+	const char *message, *without; /* the latter must not be in it */
 };
 
 static void check(const struct row *row, const struct task_spec *spec)
@@ -48,6 +48,8 @@ static void check(const struct row *row, const struct task_spec *spec)
 	EXPECT_INT(row->name, e.exit_code, row->exit_code);
 	if (!strstr(e.message, row->message))
 		fail_msg("%s: '%s' is not in '%s'", row->name, row->message, e.message);
+	if (row->without && strstr(e.message, row->without))
+		fail_msg("%s: '%s' is in '%s'", row->name, row->without, e.message);
 }
 
 TEST(ends_of_jobs_are_classed_and_explained)
@@ -63,6 +65,9 @@ TEST(ends_of_jobs_are_classed_and_explained)
 	    {"stop came too late", ended("", 0, 0), true, FAIL_CANCELLED, .fail = FAIL_NONE, .message = ""},
 	    {"status", ended("run", 1, 0), .last_line = "ValueError: x", .fail = FAIL_USER, .exit_code = 1,
 	     .message = "python train.py exited with status 1; the last line was 'ValueError: x'"},
+	    {"silent", ended("run", 3, 0), .last_line = "cloudml: unpacked 2 entries, 172 B",
+	     .fail = FAIL_USER, .exit_code = 3, .message = "python train.py exited with status 3",
+	     .without = "unpacked"},
 	    {"signal", ended("run", -1, SIGSEGV), .fail = FAIL_USER, .exit_code = -1,
 	     .message = "was ended by signal 11 (Segmentation fault)"},
 	    {"not found", ended("run", 127, 0), .fail = FAIL_USER, .exit_code = 127,
