@@ -22,6 +22,19 @@ TEST(the_published_vectors_come_out)
 	assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* RFC 4231, test cases 1 and 6. */
+TEST(the_published_vectors_of_hmac_come_out)
+{
+	char hex[DIGEST_HEX_LEN + 1], key[131];
+	memset(key, 0x0b, 20);
+	digest_hmac(key, 20, "Hi There", 8, hex);
+	EXPECT_STR("1", hex, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+	memset(key, 0xaa, sizeof(key));
+	const char long_text[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+	digest_hmac(key, sizeof(key), long_text, sizeof(long_text) - 1, hex);
+	EXPECT_STR("6", hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 TEST(equal_compares_all_bytes)
 {
 	assert_true(digest_equal("same", "same", 4));
