@@ -45,14 +45,14 @@ static int identify(struct http_exchange *x, struct api *a, struct principal *re
 				       "the header Authorization is not 'Bearer TOKEN'");
 		return ctl_authenticate(a->config.ctl, header + strlen(BEARER), ret, err);
 	}
-	const struct api_session *s = api_session_find(a, x);
-	if (!s)
+	struct api_session s;
+	if (!api_session_find(a, x, &s))
 		return err_set(
 		    err, ERR_UNAUTHENTICATED,
 		    "this needs a token: send 'Authorization: Bearer TOKEN'; the administrator's is "
 		    "in the file 'root-token' of the data folder");
-	*ret = s->who;
-	return is_change(x) ? check_session_change(x, s, err) : 0;
+	*ret = s.who;
+	return is_change(x) ? check_session_change(x, &s, err) : 0;
 }
 
 static int check_role(const struct http_exchange *x, const struct principal *who, struct err *err)

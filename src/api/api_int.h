@@ -4,20 +4,23 @@
 #define API_API_INT_H
 
 #include "api/api.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "core/uri.h"
 #include "net/http_server.h"
 
 #define API_STREAMS_MAX 256 /* followers of logs and watchers */
+#define API_SESSION_SECRET_BYTES 32
 
 struct api {
 	struct api_config config;
 	struct http_server *server;
 	int64_t started_ms; /* monotonic */
-	struct map *sessions;
-	size_t works;	/* pool work and open sources that use us */
-	size_t streams; /* see API_STREAMS_MAX */
+	unsigned char session_secret[API_SESSION_SECRET_BYTES];
+	struct map *ended_sessions; /* digest of the claim → struct api_session_end; until it would expire */
+	size_t works;		    /* pool work and open sources that use us */
+	size_t streams;		    /* see API_STREAMS_MAX */
 };
 
 /* Tables, one per noun, joined by api_routes.c. */
@@ -28,13 +31,15 @@ extern const struct http_route *const api_routes[];
 const struct principal *api_principal(const struct http_exchange *x);
 /* api_auth.c: token or session; the rule of the route. */
 void api_authenticate(struct http_exchange *x, void *app);
-/* The session of the request's cookie; NULL without. */
+/* api_session.c: the session of the request's cookie; false without a valid one. */
 struct api_session {
 	struct principal who;
-	char csrf[40];
-	int64_t expires_ms; /* monotonic */
+	char csrf[DIGEST_HEX_LEN + 1];
 };
-struct api_session *api_session_find(struct api *a, const struct http_exchange *x);
+bool api_session_find(struct api *a, const struct http_exchange *x, struct api_session *ret);
+/* Reads the secret that cookies are signed with from the data folder, makes it at the first start. */
+int api_session_open(struct api *a, struct err *err);
+void api_session_close(struct api *a);
 /* A page of another origin is refused. */
 int api_check_origin(const struct http_exchange *x, struct err *err);
 

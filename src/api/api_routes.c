@@ -21,7 +21,6 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 	struct api *a = MEM_NEW(struct api);
 	a->config = *config;
 	a->started_ms = clock_monotonic_ms(config->clock);
-	a->sessions = map_new(free);
 	struct http_server_config http = {.loop = config->loop,
 					  .address = config->address,
 					  .port = config->port,
@@ -30,9 +29,11 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 					  .fallback = api_console,
 					  .authenticate = api_authenticate,
 					  .app = a};
-	int r = http_server_new(&http, &a->server, err);
+	int r = api_session_open(a, err);
+	if (r == 0)
+		r = http_server_new(&http, &a->server, err);
 	if (r < 0) {
-		map_free(a->sessions);
+		api_session_close(a);
 		free(a);
 		return r;
 	}
@@ -56,7 +57,7 @@ void api_free(struct api *a, int grace_ms)
 	http_server_free(a->server);
 	while (a->works)
 		loop_run_once(a->config.loop, 100);
-	map_free(a->sessions);
+	api_session_close(a);
 	free(a);
 }
 

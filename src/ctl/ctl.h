@@ -49,6 +49,9 @@ void ctl_free(struct ctl *c);
  * kept in step); compares in constant time. ERR_UNAUTHENTICATED for unknown, wrong, malformed and expired
  * alike. */
 int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, struct err *err);
+/* The same for a key that was shown before: who holds it now. ERR_UNAUTHENTICATED when it is gone or expired.
+ */
+int ctl_principal(struct ctl *c, const char *key_id, struct principal *ret, struct err *err);
 
 /* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the
  * first answer again (replayed true); other digest → ERR_CONFLICT. */

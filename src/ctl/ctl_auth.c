@@ -19,6 +19,24 @@ int auth_load(struct store_tx *tx, struct ctl *c, struct err *err)
 	return store_key_each(tx, key_keep, c, err);
 }
 
+static int not_valid(struct err *err)
+{
+	return err_set(err, ERR_UNAUTHENTICATED, "the token is not valid; run 'cloudml login'");
+}
+
+static bool has_expired(struct ctl *c, const struct store_key *key)
+{
+	return key->expires_ms && key->expires_ms <= ctl_wall(c);
+}
+
+static void take_principal(const struct store_key *key, struct principal *ret)
+{
+	*ret = (struct principal){.role = key->role};
+	memcpy(ret->org, key->org, sizeof(ret->org));
+	memcpy(ret->user, key->user, sizeof(ret->user));
+	memcpy(ret->key_id, key->id, sizeof(key->id));
+}
+
 int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, struct err *err)
 {
 	/* An unknown key is compared too, so that the answer takes as long. */
@@ -30,13 +48,18 @@ int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, st
 	const struct store_key *known = map_get(c->keys, id);
 	const struct store_key *key = known ? known : &nobody;
 	bool is_same = digest_equal(key->secret_sha256, sha256, DIGEST_HEX_LEN);
-	bool has_expired = key->expires_ms && key->expires_ms <= ctl_wall(c);
-	if (!known || !is_same || has_expired)
-		return err_set(err, ERR_UNAUTHENTICATED, "the token is not valid; run 'cloudml login'");
-	*ret = (struct principal){.role = key->role};
-	memcpy(ret->org, key->org, sizeof(ret->org));
-	memcpy(ret->user, key->user, sizeof(ret->user));
-	memcpy(ret->key_id, key->id, sizeof(key->id));
+	if (!known || !is_same || has_expired(c, key))
+		return not_valid(err);
+	take_principal(key, ret);
+	return 0;
+}
+
+int ctl_principal(struct ctl *c, const char *key_id, struct principal *ret, struct err *err)
+{
+	const struct store_key *key = map_get(c->keys, key_id);
+	if (!key || has_expired(c, key))
+		return not_valid(err);
+	take_principal(key, ret);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: every route of the table, refused by default; sessions of the console; hosts and origins."""
 
+import hmac
 import http.client
 import json
 import re
@@ -128,6 +129,49 @@ class Sessions(unittest.TestCase):
     def test_a_viewers_session_stays_a_viewers(self):
         cookie, who = self.login(tokens["viewer"])
         headers = {"Cookie": cookie, "X-CSRF-Token": who["csrf"]}
+        answer = server.call("POST", "/api/v1/jobs", {"command": ["true"]}, token=None, headers=headers)
+        self.assertEqual((answer.status, answer.code), (403, "denied"))
+
+    def test_a_session_outlives_a_restart(self):
+        cookie, who = self.login()
+        headers = {"Cookie": cookie, "X-CSRF-Token": who["csrf"]}
+        server.stop()
+        mode = (server.data / "session-secret").stat().st_mode & 0o777
+        self.assertEqual(mode, 0o600)
+        server.start()
+        self.assertEqual(server.get("/api/v1/session", token=None, headers=headers).json, who)
+        answer = server.call("POST", "/api/v1/jobs", {"command": ["true"]}, token=None, headers=headers)
+        self.assertEqual(answer.status, 201)
+
+    def sign(self, purpose, claim):
+        secret = (server.data / "session-secret").read_bytes()
+        return hmac.new(secret, f"{purpose}:{claim}".encode(), "sha256").hexdigest()
+
+    def test_a_cookie_that_was_made_or_changed_elsewhere_is_refused(self):
+        cookie, who = self.login(tokens["viewer"])
+        claim, mac = cookie.split("=")[1].rsplit(".", 1)
+        key, expires, nonce = claim.split(".")
+        self.assertEqual(mac, self.sign("session", claim))
+        admin = tokens["admin"].split("_")[1]
+        past = f"{key}.{1000}.{nonce}"
+        unknown = f"knowhere.{expires}.{nonce}"
+        late = f"{tokens['expired'].split('_')[1]}.{expires}.{nonce}"
+        forged = {"nothing": "", "no mac": claim, "other key": f"{admin}.{expires}.{nonce}.{mac}",
+                  "longer": f"{key}.{int(expires) + 1}.{nonce}.{mac}", "short mac": f"{claim}.{mac[:-1]}",
+                  "another mac": f"{claim}.{'0' * 64}", "csrf as mac": f"{claim}.{who['csrf']}",
+                  "huge": "a" * 5000, "expired": f"{past}.{self.sign('session', past)}",
+                  "unknown key": f"{unknown}.{self.sign('session', unknown)}",
+                  "key expired": f"{late}.{self.sign('session', late)}",
+                  "no parts": "x." + self.sign("session", "x"), "empty claim": "." + self.sign("session", "")}
+        for name, value in forged.items():
+            answer = server.get("/api/v1/jobs", token=None, headers={"Cookie": "cloudml_session=" + value})
+            self.assertEqual((name, answer.status), (name, 401))
+        self.assertEqual(server.get("/api/v1/jobs", token=None, headers={"Cookie": cookie}).status, 200)
+
+    def test_the_csrf_token_of_one_session_is_not_anothers(self):
+        cookie, _ = self.login()
+        _, other = self.login()
+        headers = {"Cookie": cookie, "X-CSRF-Token": other["csrf"]}
         answer = server.call("POST", "/api/v1/jobs", {"command": ["true"]}, token=None, headers=headers)
         self.assertEqual((answer.status, answer.code), (403, "denied"))
 
