@@ -4,9 +4,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <jansson.h>
 #include "base/path.h"
 
 _Static_assert(URI_KEY_MAX <= PATH_CLEAN_MAX, "every key is a path that base/path.h takes");
+
+/* Jansson checks UTF-8 when it makes a string. Other keys could be written but never be named in a list. */
+static bool is_utf8(const char *s, size_t len)
+{
+	json_t *j = json_stringn(s, len);
+	json_decref(j);
+	return j != NULL;
+}
 
 int uri_key_check(const char *key, bool allow_prefix, struct err *err)
 {
@@ -22,6 +31,8 @@ int uri_key_check(const char *key, bool allow_prefix, struct err *err)
 	int r = path_check(key, len, err);
 	if (r < 0)
 		return err_wrap(err, "key");
+	if (!is_utf8(key, len))
+		return err_set(err, ERR_INVALID, "key is not UTF-8");
 	return 0;
 }
 

@@ -47,6 +47,8 @@ TEST(unclean_addresses_are_refused)
 	    {"fds://a/b\nc", "control"},
 	    {"fds://AK:SK@a/b", "not a name"},
 	    {"fds://a/b/..", "'..'"},
+	    {"fds://a/latin\xe9", "UTF-8"},
+	    {"fds://a/over\xc0\xaelong", "UTF-8"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err err = ERR_INIT;
