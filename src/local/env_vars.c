@@ -68,10 +68,10 @@ void env_vars_pass_network(struct env_vars *v)
 						   "CURL_CA_BUNDLE"};
 	static const char *const pip[][2] = {{"PIP_INDEX_URL", "UV_INDEX_URL"},
 					     {"PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"}};
-	/* Set by us, or about folders that the container does not have. */
+	/* Set by us, about folders that the container does not have, or secrets that are for publishing. */
 	static const char *const ours[] = {
-	    "UV_CACHE_DIR=", "UV_LINK_MODE=", "UV_PYTHON",	 "UV_PROJECT",	   "UV_TOOL_",
-	    "UV_INSTALL_",   "UV_TARGET",     "UV_CONFIG_FILE=", "UV_FIND_LINKS=", "UV_SYSTEM_"};
+	    "UV_CACHE_DIR=", "UV_LINK_MODE=",	"UV_PYTHON",	  "UV_PROJECT", "UV_TOOL_",   "UV_INSTALL_",
+	    "UV_TARGET",     "UV_CONFIG_FILE=", "UV_FIND_LINKS=", "UV_SYSTEM_", "UV_PUBLISH_"};
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		if (getenv(plain[i]))
 			env_vars_set(v, "%s=%s", plain[i], getenv(plain[i]));

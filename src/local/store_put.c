@@ -10,10 +10,11 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "local/store_copy.h"
+#include "local/text_clean.h"
 
 #define COPY_BYTES ((size_t)256 << 10)
-#define HOLES_BYTES_MAX                                                                                      \
-	((int64_t)1 << 30) /* a file of nothing but holes costs its writer nothing, and the store all */
+/* Of a whole tree: holes cost their writer nothing, and the store all. */
+#define HOLES_BYTES_MAX ((int64_t)1 << 30)
 
 static int copy_in(const struct store_place *at, struct blob_put *put, int fd, struct err *err)
 {
@@ -71,12 +72,25 @@ int store_put_bytes(const struct store_place *at, const char *key, const char *c
 struct walk {
 	const struct store_place *at;
 	struct store_put_stats *stats;
+	int64_t holes_bytes;
 };
 
+/* The name is shown in the log: a line end in it must not begin a line. */
 static void skip_entry(struct walk *w, const char *name)
 {
 	if (!w->stats->skipped++)
-		snprintf(w->stats->first_skipped, sizeof(w->stats->first_skipped), "%.120s", name);
+		text_clean(name, strlen(name), w->stats->first_skipped, sizeof(w->stats->first_skipped));
+}
+
+static bool takes_holes(struct walk *w, const struct stat *st)
+{
+	int64_t holes = st->st_size - st->st_blocks * 512;
+	if (holes <= 0)
+		return true;
+	if (holes > HOLES_BYTES_MAX - w->holes_bytes)
+		return false;
+	w->holes_bytes += holes;
+	return true;
 }
 
 static int put_folder(struct walk *w, const char *prefix, int folder_fd, int depth, struct err *err);
@@ -99,7 +113,7 @@ static int put_entry(struct walk *w, const char *prefix, int folder_fd, const ch
 		return fd == -ERR_NOT_FOUND ? 0 : err_wrap(err, "saving '%s'", key);
 	if (is_folder)
 		return put_folder(w, key, fd, depth + 1, err);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > st.st_blocks * 512 + HOLES_BYTES_MAX) {
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !takes_holes(w, &st)) {
 		skip_entry(w, name);
 		return 0;
 	}

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "local/text_clean.h"
 
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
 #define SMALL_BYTES_MAX ((size_t)64 << 10)
@@ -156,14 +157,15 @@ int folder_write_exit(int folder_fd, const struct task_exit *record, struct err 
 {
 	if (folder_has(folder_fd, FOLDER_EXIT))
 		return err_set(err, ERR_EXISTS, "there is an exit record already");
-	CLEANUP(json)
-	json_t *j = json_pack("{s:i, s:i, s:s, s:s%, s:I, s:I}", "exit_code", record->exit_code,
-			      "exit_signal", record->exit_signal, "class", fail_word(record->fail), "message",
-			      record->message, strlen(record->message), "started_ms",
-			      (json_int_t)record->started_ms, "ended_ms", (json_int_t)record->ended_ms);
-	if (!j) /* the message quotes a program's output: not always UTF-8 */
-		return err_set(err, ERR_INTERNAL, "cannot format the exit record");
-	return write_json(folder_fd, FOLDER_EXIT, json_incref(j), true, err);
+	/* The message quotes what strangers wrote and may have been cut within a character; a record that
+	 * cannot be written would keep the task alive for ever. */
+	char message[sizeof(record->message)];
+	text_clean(record->message, strnlen(record->message, sizeof(message) - 1), message, sizeof(message));
+	json_t *j =
+	    json_pack("{s:i, s:i, s:s, s:s, s:I, s:I}", "exit_code", record->exit_code, "exit_signal",
+		      record->exit_signal, "class", fail_word(record->fail), "message", message, "started_ms",
+		      (json_int_t)record->started_ms, "ended_ms", (json_int_t)record->ended_ms);
+	return write_json(folder_fd, FOLDER_EXIT, j, true, err);
 }
 
 int folder_write_mark(int folder_fd, const char *name, struct err *err)

@@ -81,6 +81,7 @@ TEST(certificates_outside_the_visible_folder_and_foreign_settings_are_not_passed
 	setenv("UV_INDEX_URL", "https://mirror.example/simple", 1);
 	setenv("PIP_INDEX_URL", "https://pip.example/simple", 1);
 	setenv("SOME_SECRET", "x", 1);
+	setenv("UV_PUBLISH_TOKEN", "SECRET", 1);
 	env_vars_pass_network(&v);
 	for (size_t i = 0; i < v.count; i++) {
 		assert_null(strstr(v.items[i], "/root/"));

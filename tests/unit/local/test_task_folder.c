@@ -57,6 +57,20 @@ TEST(an_exit_record_is_written_once)
 	EXPECT_STR("message", back.message, "why");
 }
 
+/* A message that was cut within a character, or quotes a program that does not write UTF-8. */
+TEST(an_exit_record_is_written_whatever_the_message_holds)
+{
+	CLEANUP(fd) int folder = open_folder();
+	struct task_exit record = {.exit_code = 1, .fail = FAIL_ENVIRONMENT}, back = {0};
+	struct err err = ERR_INIT;
+	memset(record.message, 'a', sizeof(record.message) - 1);
+	memcpy(record.message + 3, "\xff\n\x1b[2J", 6);
+	record.message[sizeof(record.message) - 2] = (char)0xe2;
+	EXPECT_OK(folder_write_exit(folder, &record, &err), &err);
+	EXPECT_OK(folder_read_exit(folder, &back, &err), &err);
+	assert_memory_equal(back.message, "aaa? aaa", 8);
+}
+
 TEST(a_stop_wish_with_an_unknown_class_is_refused)
 {
 	CLEANUP(fd) int folder = open_folder();
