@@ -98,23 +98,22 @@ static int detect(struct runtime *r, struct err *err)
 static struct {
 	pthread_once_t once;
 	struct runtime runtime;
+	int r;
 	struct err err;
 } detected = {.once = PTHREAD_ONCE_INIT};
 
 static void detect_once(void)
 {
-	detect(&detected.runtime, &detected.err);
+	detected.r = detect(&detected.runtime, &detected.err);
 }
 
 int runtime_detect(struct runtime *ret, struct err *err)
 {
 	pthread_once(&detected.once, detect_once);
 	*ret = detected.runtime;
-	if (!detected.err.code)
-		return 0;
-	if (err)
+	if (detected.r < 0 && err)
 		*err = detected.err;
-	return -detected.err.code;
+	return detected.r;
 }
 
 int runtime_version(struct runtime *r, struct err *err)

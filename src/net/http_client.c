@@ -83,12 +83,12 @@ static void read_some(struct client_call *c)
 		call_fail_sys(c, errno);
 		return;
 	}
-	if (n == 0)
-		http_response_reader_end(&c->reader, &err);
-	else
-		http_response_reader_feed(&c->reader, block, (size_t)n, &err);
-	if (err.code || c->reader.part == RESPONSE_WHOLE)
+	int r = n == 0 ? http_response_reader_end(&c->reader, &err)
+		       : http_response_reader_feed(&c->reader, block, (size_t)n, &err);
+	if (r < 0)
 		call_finish(c, &err);
+	else if (c->reader.part == RESPONSE_WHOLE)
+		call_finish(c, &(struct err){0});
 }
 
 static void on_event(void *arg, int events)

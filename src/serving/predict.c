@@ -144,6 +144,8 @@ static void predict_run(struct predict *p)
 	p->run_ns = clock_monotonic_ns() - start;
 	if (r < 0)
 		p->output_count = 0;
+	else
+		p->err.code = ERR_NONE; /* may hold an error that was overcome */
 }
 
 static void predict_finish(struct predict *p)

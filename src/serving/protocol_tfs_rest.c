@@ -63,12 +63,13 @@ static void predict_done(struct predict *p)
 	struct http_call *c = rest->call;
 	struct err err = p->err;
 	struct buf b = BUF_INIT;
+	int r = -err.code;
 
-	if (err.code == 0)
-		json_predict_write(rest->rows, p->signature, p->output_index, p->outputs, p->output_count, &b,
-				   &err);
+	if (r == 0)
+		r = json_predict_write(rest->rows, p->signature, p->output_index, p->outputs, p->output_count,
+				       &b, &err);
 	predict_free(p);
-	if (err.code == 0) {
+	if (r >= 0) {
 		buf_addc(&b, '\n');
 		http_reply(c, 200, HTTP_JSON, &b);
 		return;

@@ -163,9 +163,9 @@ static void load_run(struct loop_job *j)
 	struct running *run = CONTAINER_OF(j, struct running, load);
 	const struct runtime_ops *ops = runtime_find(run->version->path);
 
-	if (ops)
-		ops->load(&run->runtime, run->version->path, &run->loaded, &run->load_err);
-	else
+	if (ops && ops->load(&run->runtime, run->version->path, &run->loaded, &run->load_err) >= 0)
+		run->load_err = ERR_INIT; /* may hold an error that was overcome */
+	else if (!ops)
 		err_set(&run->load_err, ERR_NOT_FOUND, "the model at '%s' is gone", run->version->path);
 }
 
