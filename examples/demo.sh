@@ -4,14 +4,14 @@
 set -eu
 
 usage() {
-	echo "usage: examples/demo.sh up | clean    (DEMO_PORT=8080, CLOUDML=build/src/main/cloudml)" >&2
+	echo "usage: examples/demo.sh up | clean    (DEMO_PORT=8080, DEMO_FOLDER=.demo, CLOUDML=build/src/main/cloudml)" >&2
 	exit 2
 }
 
 cd "$(dirname "$0")/.."
 cloudml_program=${CLOUDML:-build/src/main/cloudml}
 port=${DEMO_PORT:-8080}
-folder=$PWD/.demo
+folder=${DEMO_FOLDER:-$PWD/.demo}
 data=$folder/data
 name=digits
 unset CLOUDML_ENDPOINT CLOUDML_TOKEN || true
@@ -113,7 +113,7 @@ up() {
 		  $cloudml_program jobs logs $job
 		  $cloudml_program jobs metrics $job
 		  $cloudml_program models describe $name
-		  curl -d @.demo/request.json http://$address/v1/models/$name:predict
+		  curl -d @$folder/request.json http://$address/v1/models/$name:predict
 		  cd examples/sklearn-iris && ../../$cloudml_program run --framework scikit-learn -- python train.py
 		  make demo-clean                 # stop and remove everything
 	EOF

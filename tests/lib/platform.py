@@ -289,6 +289,12 @@ class Platform:
             shutil.rmtree(self.scratch, ignore_errors=True)
         return "\n".join(problems)
 
+    def end_without_server(self):
+        """For who has stopped the server in another way."""
+        for running in self.running:
+            running.end()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
     def empty(self):
         for model in self.get("/models")["data"]:
             self.api("DELETE", f"/models/{model['name']}")
@@ -343,6 +349,20 @@ def processes_of(folder):
         names = [link_target(link) for link in links] + command
         if any(name == folder or name.startswith(folder + "/") for name in names):
             found.append(f"process {entry}: {' '.join(command)}")
+    return found
+
+
+def processes_with(*words):
+    """Process numbers whose command line has all the words, one argument each."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                command = pathlib.Path("/proc", entry, "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if set(words) <= set(command):
+                found.append(int(entry))
     return found
 
 
