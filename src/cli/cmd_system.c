@@ -40,23 +40,31 @@ static int server_pid(const struct cli *c, json_t **ret)
 	return pid;
 }
 
+/* A server of this data folder is meant, whatever environment and configuration say about another one. */
+static void mean_own_server(struct cli *c)
+{
+	CLEANUP(free) char *folder = mem_strdup(c->config.data_folder);
+	unsetenv("CLOUDML_ENDPOINT");
+	unsetenv("CLOUDML_TOKEN");
+	client_config_done(&c->config);
+	client_config_load(folder, &c->config);
+}
+
 static void print_banner(struct cli *c, bool started)
 {
-	client_config_done(&c->config);
-	client_config_load(c->data_flag, &c->config);
+	mean_own_server(c);
 	const char *endpoint = c->config.endpoint ? c->config.endpoint : "?";
 	const char *token = c->config.token ? c->config.token : "";
+	CLEANUP(free) char *link = mem_printf("%s/#token=%s", endpoint, token);
 	if (c->json) {
 		CLEANUP(json)
 		json_t *j = json_pack("{s:s,s:s,s:s,s:b}", "endpoint", endpoint, "data_folder",
-				      c->config.data_folder, "console", endpoint, "started", started);
-		CLEANUP(free) char *link = mem_printf("%s/#token=%s", endpoint, token);
-		json_object_set_new(j, "console", json_string(link));
+				      c->config.data_folder, "console", link, "started", started);
 		cli_print_json(j);
 		return;
 	}
 	printf("%sCloud-ML is running%s at %s\n", cli_color(c, "ok"), cli_color_end(c), endpoint);
-	printf("  console   %s/#token=%s\n", endpoint, token);
+	printf("  console   %s\n", link);
 	printf("  token     %s/root-token\n\n", c->config.data_folder);
 	fflush(stdout);
 	cli_hint(c, "cloudml run -- python train.py", "run the code of a folder");
@@ -117,13 +125,6 @@ static bool wait_ready(int fd)
 	return n > 0;
 }
 
-static void forget_endpoint(struct cli *c)
-{
-	/* A server of ours is meant, whatever the environment says about another one. */
-	free(c->config.endpoint);
-	c->config.endpoint = NULL;
-}
-
 static int stop_server(const struct cli *c, int pid, struct err *err)
 {
 	if (kill(pid, SIGTERM) < 0)
@@ -152,7 +153,7 @@ int cmd_up(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	bool detach = cli_opt(a, "detach") != NULL;
 	int running = server_pid(c, NULL);
-	forget_endpoint(c);
+	mean_own_server(c);
 	if (running && detach && is_replaced(running)) {
 		cli_note(c, "the program was upgraded: starting the server anew; jobs and models go on");
 		int r = stop_server(c, running, err);
@@ -247,6 +248,7 @@ int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *server = NULL;
 	int pid = server_pid(c, &server);
+	mean_own_server(c);
 	if (!pid) {
 		cli_note(c, "not running (data folder '%s')", c->config.data_folder);
 		return 0;

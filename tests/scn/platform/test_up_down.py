@@ -15,6 +15,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from lib import platform  # noqa: E402
 
 
+ELSEWHERE = {"CLOUDML_ENDPOINT": "http://127.0.0.1:1", "CLOUDML_TOKEN": "cml_another_server"}
+
+
 class Started(platform.Case):
     def test_status_names_the_address_the_folder_and_the_machine(self):
         text = self.p.cli("status").ok().out
@@ -69,6 +72,11 @@ class Started(platform.Case):
         self.assertIn("already running", self.p.cli("up", "--detach").ok().err)
         self.assertEqual(self.p.json("status")["pid"], self.p.pid)
 
+    def test_up_means_the_server_of_the_folder_whatever_the_environment_says(self):
+        told = self.p.cli("--json", "up", "--detach", env=ELSEWHERE).ok().json()
+        self.assertEqual((told["endpoint"], told["started"]), (self.p.url, False))
+        self.assertIn(self.p.token, told["console"])
+
     def test_a_port_that_is_taken_is_named(self):
         other = os.path.join(self.p.scratch, "other")
         self.p.cli("--data", other, "up", "--detach", "--port", self.p.port).fails(str(self.p.port), "another program")
@@ -93,6 +101,12 @@ class Restarts(platform.Case):
         self.p.start()
         self.assertEqual(self.p.token, token)
         self.assertEqual(self.p.job(job), before)
+
+    def test_down_with_jobs_means_the_server_of_the_folder_whatever_the_environment_says(self):
+        job = self.wish("ended")
+        self.p.cli("down", "--jobs", env=ELSEWHERE).ok()
+        self.p.start()
+        self.assertIn(self.p.job(job)["state"], ("cancelled", "failed"))
 
     def test_killed_and_started_again_it_knows_what_it_had_confirmed(self):
         jobs = [self.wish(f"confirmed-{i}") for i in range(20)]
