@@ -10,6 +10,8 @@
 #include "base/path.h"
 #include "local/local_int.h"
 
+#define POLL_MS 2000 /* for what no event told */
+
 struct found {
 	char *name;
 	struct task_spec spec;
@@ -95,6 +97,13 @@ static void adopt(struct local *l, struct found *f)
 	local_task_examine(t);
 }
 
+/* Without tasks nothing wakes the server. */
+void local_poll_begin(struct local *l)
+{
+	if (l->poll_timer && map_count(l->tasks))
+		loop_timer_set(l->poll_timer, POLL_MS, 0);
+}
+
 static void on_poll(void *arg)
 {
 	struct local *l = arg;
@@ -102,6 +111,7 @@ static void on_poll(void *arg)
 	void *task;
 	for (size_t i = 0; map_next(l->tasks, &i, &name, &task);)
 		local_task_examine(task);
+	local_poll_begin(l);
 }
 
 static void scan_done(void *arg)
@@ -122,7 +132,7 @@ static void scan_done(void *arg)
 		return;
 	l->attached = true;
 	l->poll_timer = loop_timer_new(l->config.loop, on_poll, l);
-	loop_timer_set(l->poll_timer, 2000, 2000);
+	local_poll_begin(l);
 	if (l->observer.attached)
 		l->observer.attached(l->observer.arg);
 }

@@ -59,6 +59,7 @@ struct local_task {
 };
 
 /* local_task.c */
+void local_poll_begin(struct local *l); /* looks at all tasks now and then, while there are any */
 struct local_task *local_task_new(struct local *l, const char *name);
 void local_task_free(void *task);
 int local_task_open(const struct local_task *t, struct err *err); /* the folder's fd (owned) or -code */

@@ -24,6 +24,8 @@ struct local_task *local_task_new(struct local *l, const char *name)
 	t->status = (struct task_status){.phase = TASK_PREPARING, .progress = PROGRESS_NONE};
 	memcpy(t->status.name, t->name, sizeof(t->name));
 	map_set(l->tasks, name, t);
+	if (map_count(l->tasks) == 1)
+		local_poll_begin(l);
 	return t;
 }
 
