@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "base/unit.h"
 #include "cli/cli_int.h"
 
 #define LINE_BYTES_MAX 65536
@@ -60,8 +59,7 @@ static void describe(const json_t *j, struct buf *ret)
 		buf_printf(ret, " %s", cli_str(j, "message"));
 	if (live && json_is_integer(eta) && json_integer_value(eta) > 0) {
 		char left[32];
-		unit_format_duration(
-		    json_integer_value(eta) < 1000 ? 1000 : json_integer_value(eta) / 1000 * 1000, left);
+		cli_format_span(json_integer_value(eta) < 1000 ? 1000 : json_integer_value(eta), left);
 		buf_printf(ret, "  %s left", left);
 	}
 }
@@ -216,7 +214,7 @@ static void print_job_end(struct cli *c, const json_t *job)
 	const char *state = cli_str(job, "state"), *id = cli_str(job, "id");
 	char took[32];
 	int64_t from = cli_int(job, "running_ms") ? cli_int(job, "running_ms") : cli_int(job, "created_ms");
-	unit_format_duration(cli_int(job, "ended_ms") > from ? cli_int(job, "ended_ms") - from : 0, took);
+	cli_format_span(cli_int(job, "ended_ms") > from ? cli_int(job, "ended_ms") - from : 0, took);
 	if (c->json) {
 		cli_print_json(job);
 		return;

@@ -101,9 +101,12 @@ int cli_parse_args(const struct cli_command *command, int argc, char **argv, str
 	ret->count = kept;
 	if (cli_opt(ret, "help"))
 		return 0;
-	if (kept < command->min_args || (command->max_args >= 0 && kept > command->max_args))
-		return err_set(err, ERR_INVALID, "usage: cloudml %s%s%s %s", command->group,
-			       *command->group ? " " : "", command->name, command->usage);
+	bool too_many = command->max_args >= 0 && kept > command->max_args;
+	if (too_many || kept < command->min_args)
+		return err_set(err, ERR_INVALID, "%s%s%susage: cloudml %s%s%s%s%s", too_many ? "'" : "",
+			       too_many ? argv[command->max_args] : "", too_many ? "' is too much; " : "",
+			       command->group, *command->group ? " " : "", command->name,
+			       *command->usage ? " " : "", command->usage);
 	return 0;
 }
 
@@ -187,6 +190,13 @@ static void apply_globals(struct cli *c, const struct cli_args *a)
 		c->data_flag = cli_opt(a, "data");
 }
 
+static void print_changed(const struct cli *c)
+{
+	CLEANUP(json) json_t *list = c->changed ? json_pack("{s:O}", "data", c->changed) : NULL;
+	if (list)
+		cli_print_json(list);
+}
+
 static int run_command(struct cli *c, const struct cli_args *globals, const struct cli_command *command,
 		       int argc, char **argv, struct err *err)
 {
@@ -202,6 +212,9 @@ static int run_command(struct cli *c, const struct cli_args *globals, const stru
 	}
 	client_config_load(c->data_flag, &c->config);
 	r = command->run(c, &a, err);
+	if (c->json && (r >= 0 || json_array_size(c->changed)))
+		print_changed(c);
+	json_decref(c->changed);
 	client_free(c->client);
 	client_config_done(&c->config);
 	return r;

@@ -61,6 +61,7 @@ struct cli {
 	const char *data_flag;
 	struct client_config config;
 	struct client *client; /* made by cli_connect */
+	json_t *changed;       /* see cli_changed; NULL unless the command changes things */
 };
 /* Makes c->client. ERR_UNAVAILABLE "there is no server…; run 'cloudml up'". */
 int cli_connect(struct cli *c, struct err *err);
@@ -78,9 +79,16 @@ const char *cli_color(const struct cli *c, const char *word); /* escape of a sta
 const char *cli_color_end(const struct cli *c);
 void cli_print_safe(FILE *f, const char *text); /* control characters of foreign text are made visible */
 void cli_note(const struct cli *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));				   /* stderr, unless --quiet */
+    __attribute__((format(printf, 2, 3))); /* stderr, unless --quiet */
+/* One thing that the command has changed: a note for people; with --json 'item' (taken; strings, or the API's
+ * noun) becomes an element of {"data": […]}, which is printed at the end, also when a later one failed. The
+ * command begins with c->changed = json_array(). */
+void cli_changed(struct cli *c, json_t *item, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void cli_hint(const struct cli *c, const char *command, const char *what); /* "  cloudml …   what" */
-void cli_format_age(int64_t since_ms, char ret[32]);
+/* Times for people; JSON and lines for programs have Unix milliseconds or RFC 3339. */
+void cli_format_span(int64_t ms, char ret[32]);	       /* "1h 5m", "42s"; "350ms" below one second */
+void cli_format_age(int64_t since_ms, char ret[32]);   /* span until now, at least "1s"; "-" for 0 */
+void cli_format_time(int64_t wall_ms, char ret[32]);   /* "2026-01-31 10:00:00", local time */
 const char *cli_str(const json_t *j, const char *key); /* "" when absent */
 int64_t cli_int(const json_t *j, const char *key);
 int64_t cli_now_ms(void);

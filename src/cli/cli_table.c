@@ -4,7 +4,7 @@
 
 const struct cli_option cli_global_options[] = {
     {"data", 0, "DIR", "data folder of the platform on this machine"},
-    {"json", 0, NULL, "print the API's JSON"},
+    {"json", 0, NULL, "print JSON in place of text"},
     {"quiet", 'q', NULL, "no notes, no table heads"},
     {"yes", 'y', NULL, "answer yes to every question"},
     {"help", 'h', NULL, "explain the command"},

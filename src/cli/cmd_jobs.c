@@ -42,7 +42,7 @@ static json_t *job_row(const json_t *job)
 	int64_t start = cli_int(job, "running_ms"),
 		end = cli_int(job, "ended_ms") ? cli_int(job, "ended_ms") : cli_now_ms();
 	if (start)
-		unit_format_duration((end - start) / 1000 * 1000, took);
+		cli_format_span(end - start, took);
 	if (!strcmp(state, "running") && json_is_number(percent) && json_number_value(percent) >= 0)
 		snprintf(progress, sizeof(progress), "%.0f %%", json_number_value(percent));
 	else if (strcmp(state, "completed"))
@@ -53,9 +53,9 @@ static json_t *job_row(const json_t *job)
 
 int cmd_jobs_list(struct cli *c, const struct cli_args *a, struct err *err)
 {
-	static const struct cli_column columns[] = {{"ID", 0},	     {"NAME", 0},     {"STATE", 0},
-						    {"PROGRESS", 0}, {"RAN", 1},      {"FRAMEWORK", 0},
-						    {"USER", 0},     {"SUBMITTED", 1}};
+	static const struct cli_column columns[] = {{"ID", 0},	     {"NAME", 0}, {"STATE", 0},
+						    {"PROGRESS", 0}, {"RAN", 1},  {"FRAMEWORK", 0},
+						    {"USER", 0},     {"AGE", 1}};
 	CLEANUP(json) json_t *list = NULL, *rows = json_array();
 	CLEANUP(buf) struct buf path = BUF_INIT;
 	const char *limit = cli_opt(a, "limit");
@@ -109,7 +109,7 @@ static void print_time(const char *title, int64_t ms)
 	char text[32];
 	if (!ms)
 		return;
-	clock_format(ms, text);
+	cli_format_time(ms, text);
 	printf("%-12s%s\n", title, text);
 }
 
@@ -210,7 +210,7 @@ static int print_events(struct cli *c, const char *path, struct err *err)
 	json_array_foreach(json_object_get(list, "data"), i, e)
 	{
 		char time[32];
-		clock_format(cli_int(e, "time_ms"), time);
+		cli_format_time(cli_int(e, "time_ms"), time);
 		json_array_append_new(rows,
 				      json_pack("[s,s,s,s,s]", time, cli_str(e, "type"), cli_str(e, "reason"),
 						cli_str(e, "actor"), cli_str(e, "message")));
@@ -293,12 +293,16 @@ int cmd_jobs_metrics(struct cli *c, const struct cli_args *a, struct err *err)
 	if (r < 0)
 		return r;
 	json_t *series = json_object_get(answer, "data");
+	if (name && !json_object_get(series, name))
+		return err_set(err, ERR_NOT_FOUND,
+			       "the job has no metric '%s'; run 'cloudml jobs metrics %s' to see all", name,
+			       a->positional[0]);
 	if (c->json) {
-		cli_print_json(answer);
+		cli_print_json(name ? json_object_get(series, name) : answer);
 	} else if (name) {
-		if (!json_object_get(series, name))
-			return err_set(err, ERR_NOT_FOUND, "the job has no metric '%s'", name);
 		print_points(json_object_get(series, name));
+	} else if (!json_object_size(series)) {
+		cli_note(c, "no metrics yet");
 	} else {
 		json_object_foreach(series, key, points) summarise_series(key, points, rows);
 		cli_print_table(c, columns, ARRAY_LEN(columns), rows);
@@ -310,6 +314,7 @@ int cmd_jobs_metrics(struct cli *c, const struct cli_args *a, struct err *err)
 static int for_each_job(struct cli *c, const struct cli_args *a, const char *method, const char *suffix,
 			const char *done, struct err *err)
 {
+	c->changed = json_array();
 	for (int i = 0; i < a->count; i++) {
 		CLEANUP(json) json_t *job = NULL, *answer = NULL;
 		char key[33];
@@ -321,10 +326,8 @@ static int for_each_job(struct cli *c, const struct cli_args *a, const char *met
 		r = client_call(c->client, method, path, NULL, key, &answer, err);
 		if (r < 0)
 			return r;
-		if (c->json && answer)
-			cli_print_json(answer);
-		else
-			cli_note(c, "%s %s (%s)", done, cli_str(job, "name"), cli_str(job, "id"));
+		cli_changed(c, json_incref(answer ? answer : job), "%s %s (%s)", done, cli_str(job, "name"),
+			    cli_str(job, "id"));
 	}
 	return 0;
 }

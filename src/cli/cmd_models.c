@@ -323,14 +323,13 @@ int cmd_models_describe(struct cli *c, const struct cli_args *a, struct err *err
 int cmd_models_delete(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	int r = cli_connect(c, err);
+	c->changed = json_array();
 	for (int i = 0; i < a->count && r >= 0; i++) {
 		CLEANUP(free) char *path = model_path(a->positional[i], "");
 		CLEANUP(json) json_t *answer = NULL;
 		r = client_call(c->client, "DELETE", path, NULL, NULL, &answer, err);
-		if (r >= 0 && c->json && answer)
-			cli_print_json(answer);
-		else if (r >= 0)
-			cli_note(c, "stopping %s", a->positional[i]);
+		if (r >= 0)
+			cli_changed(c, json_incref(answer), "stopping %s", a->positional[i]);
 	}
 	return r;
 }

@@ -81,7 +81,7 @@ static int add_row(struct cli *c, void *arg, const json_t *entry, struct err *er
 	const char *key = cli_str(entry, "key");
 	if (*key) {
 		unit_format_bytes(cli_int(entry, "size"), size);
-		clock_format(cli_int(entry, "modified_ms"), time);
+		cli_format_time(cli_int(entry, "modified_ms"), time);
 	}
 	json_array_append_new(arg, json_pack("[s,s,s]", size, time, *key ? key : cli_str(entry, "prefix")));
 	return 0;
@@ -148,7 +148,7 @@ static int download_file(struct cli *c, const char *path, const char *target, st
 	if (r < 0)
 		unlink(part);
 	else
-		cli_note(c, "%s", target);
+		cli_changed(c, json_pack("{s:s}", "file", target), "%s", target);
 	return r;
 }
 
@@ -189,9 +189,10 @@ static int upload_file(struct cli *c, const char *file, const char *path, struct
 		return err_sys(err, errno, "cannot open '%s'", file);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INVALID, "'%s' is not a file; copy a folder with --recursive", file);
-	int r = client_upload(c->client, path, fd, st.st_size, NULL, NULL, NULL, NULL, err);
+	json_t *object = NULL;
+	int r = client_upload(c->client, path, fd, st.st_size, NULL, NULL, NULL, &object, err);
 	if (r >= 0)
-		cli_note(c, "%s", file);
+		cli_changed(c, object, "%s", file);
 	return r < 0 ? err_wrap(err, "uploading '%s'", file) : 0;
 }
 
@@ -263,6 +264,7 @@ int cmd_store_cp(struct cli *c, const struct cli_args *a, struct err *err)
 	int r = cli_connect(c, err);
 	if (r < 0)
 		return r;
+	c->changed = json_array();
 	if (is_uri(from) == is_uri(to))
 		return err_set(err, ERR_INVALID,
 			       "one of the two must be an fds:// address and the other a file here");
@@ -292,7 +294,8 @@ static int remove_entry(struct cli *c, void *arg, const json_t *entry, struct er
 	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/%s", (const char *)arg, escaped);
 	int r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
 	if (r >= 0)
-		cli_note(c, "removed fds://%s/%s", (const char *)arg, cli_str(entry, "key"));
+		cli_changed(c, json_incref((json_t *)entry), "removed fds://%s/%s", (const char *)arg,
+			    cli_str(entry, "key"));
 	return r;
 }
 
@@ -308,6 +311,7 @@ static bool confirmed(const struct cli *c, const char *uri)
 int cmd_store_rm(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	int r = cli_connect(c, err);
+	c->changed = json_array();
 	for (int i = 0; i < a->count && r >= 0; i++) {
 		CLEANUP(free) char *path = NULL, *bucket = NULL, *key = NULL;
 		r = object_path(a->positional[i], &path, &bucket, &key, err);
@@ -327,7 +331,7 @@ int cmd_store_rm(struct cli *c, const struct cli_args *a, struct err *err)
 				       a->positional[i]);
 		r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
 		if (r >= 0)
-			cli_note(c, "removed %s", a->positional[i]);
+			cli_changed(c, json_pack("{s:s}", "key", key), "removed %s", a->positional[i]);
 	}
 	return r;
 }
@@ -336,10 +340,12 @@ int cmd_store_mb(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(free) char *name = client_escape(a->positional[0], false);
 	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s", name);
+	json_t *bucket = NULL;
 	int r = cli_connect(c, err);
+	c->changed = json_array();
 	if (r >= 0)
-		r = client_call(c->client, "PUT", path, NULL, NULL, NULL, err);
+		r = client_call(c->client, "PUT", path, NULL, NULL, &bucket, err);
 	if (r >= 0)
-		cli_note(c, "fds://%s/", a->positional[0]);
+		cli_changed(c, bucket, "fds://%s/", a->positional[0]);
 	return r;
 }

@@ -249,6 +249,7 @@ int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
 	CLEANUP(json) json_t *server = NULL;
 	int pid = server_pid(c, &server);
 	mean_own_server(c);
+	c->changed = json_array();
 	if (!pid) {
 		cli_note(c, "not running (data folder '%s')", c->config.data_folder);
 		return 0;
@@ -260,7 +261,7 @@ int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
 	}
 	int r = stop_server(c, pid, err);
 	if (r >= 0)
-		cli_note(c, "stopped");
+		cli_changed(c, json_incref(server), "stopped");
 	return r;
 }
 
@@ -307,7 +308,7 @@ int cmd_status(struct cli *c, const struct cli_args *a, struct err *err)
 		return 0;
 	}
 	const json_t *b = json_object_get(s, "backend");
-	unit_format_duration(cli_int(s, "uptime_ms") / 1000 * 1000, uptime);
+	cli_format_span(cli_int(s, "uptime_ms"), uptime);
 	printf("%-12s%s, version %s, pid %lld, up %s\n", "server", client_endpoint(c->client),
 	       cli_str(s, "version"), (long long)cli_int(s, "pid"), uptime);
 	printf("%-12s%s\n", "data", cli_str(s, "data_folder"));
@@ -335,12 +336,12 @@ int cmd_doctor(struct cli *c, const struct cli_args *a, struct err *err)
 	json_array_foreach(checks, i, item)
 	{
 		bool ok = json_is_true(json_object_get(item, "ok"));
-		printf("%s%-8s%s %-14s ", cli_color(c, ok ? "ok" : "missing"), ok ? "ok" : "missing",
+		printf("%s%-8s%s %-19s ", cli_color(c, ok ? "ok" : "missing"), ok ? "ok" : "missing",
 		       cli_color_end(c), cli_str(item, "check"));
 		cli_print_safe(stdout, cli_str(item, "detail"));
 		putchar('\n');
 		if (*cli_str(item, "hint"))
-			printf("%24s%s\n", "", cli_str(item, "hint"));
+			printf("%29s%s\n", "", cli_str(item, "hint"));
 	}
 	return bad ? 1 : 0;
 }

@@ -2,6 +2,7 @@
 /* Tables, JSON, colours and notes. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/unit.h"
 #include "cli/cli_int.h"
 
@@ -82,7 +83,8 @@ void cli_print_table(const struct cli *c, const struct cli_column *columns, size
 		}
 	}
 	for (size_t k = 0; k < count && !c->quiet; k++)
-		printf(columns[k].right ? "%*s%s" : "%-*s%s", widths[k], columns[k].title,
+		printf(columns[k].right ? "%*s%s" : "%-*s%s",
+		       k + 1 < count || columns[k].right ? widths[k] : 0, columns[k].title,
 		       k + 1 < count ? "  " : "\n");
 	json_array_foreach(rows, i, row)
 	{
@@ -106,20 +108,45 @@ void cli_note(const struct cli *c, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+void cli_changed(struct cli *c, json_t *item, const char *fmt, ...)
+{
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	json_array_append_new(c->changed, item);
+	if (c->json)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	cli_note(c, "%s", buf_str(&b));
+}
+
 void cli_hint(const struct cli *c, const char *command, const char *what)
 {
 	if (!c->quiet && !c->json)
-		fprintf(stderr, "  %-44s %s\n", command, what);
+		fprintf(stderr, "  %-44s  %s\n", command, what);
+}
+
+void cli_format_span(int64_t ms, char ret[32])
+{
+	unit_format_duration(ms < 1000 ? ms : ms / 1000 * 1000, ret);
 }
 
 void cli_format_age(int64_t since_ms, char ret[32])
 {
-	if (since_ms <= 0) {
-		snprintf(ret, 32, "-");
-		return;
-	}
 	int64_t ms = cli_now_ms() - since_ms;
-	unit_format_duration(ms < 1000 ? 1000 : ms / 1000 * 1000, ret);
+	if (since_ms > 0)
+		cli_format_span(ms < 1000 ? 1000 : ms, ret);
+	else
+		snprintf(ret, 32, "-");
+}
+
+void cli_format_time(int64_t wall_ms, char ret[32])
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	if (!localtime_r(&seconds, &tm) || !strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(ret, 32, "-");
 }
 
 const char *cli_str(const json_t *j, const char *key)
