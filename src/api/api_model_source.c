@@ -14,6 +14,7 @@
 struct findings {
 	char *folders[FOUND_MAX], *onnx[FOUND_MAX], *first;
 	size_t folder_count, onnx_count, count;
+	size_t base_len; /* of the prefix, without its '/': a model is not looked for above it */
 };
 
 static void findings_done(struct findings *f)
@@ -40,6 +41,7 @@ static int look(struct blob_store *b, const char *org, const char *bucket, const
 {
 	char *after = NULL;
 	int r = 0;
+	ret->base_len = *prefix ? strlen(prefix) - 1 : 0;
 	for (bool more = true; more && ret->count < LISTED_MAX;) {
 		struct blob_list list = {0};
 		r = b->ops->list(b, org, bucket, prefix, after, 0, BLOB_LIST_MAX, &list, err);
@@ -58,20 +60,20 @@ static int look(struct blob_store *b, const char *org, const char *bucket, const
 
 /* "a/model/3" -> length of "a/model" when the last part is a number: a folder of versions counts as one
  * model. */
-static size_t without_version(const char *folder)
+static size_t without_version(const struct findings *f, const char *folder)
 {
 	const char *slash = strrchr(folder, '/');
-	if (slash && slash[1] && slash[1 + strspn(slash + 1, "0123456789")] == 0)
-		return (size_t)(slash - folder);
-	return strlen(folder);
+	bool is_version = slash && slash[1] && slash[1 + strspn(slash + 1, "0123456789")] == 0;
+	size_t len = is_version ? (size_t)(slash - folder) : strlen(folder);
+	return len >= f->base_len ? len : strlen(folder);
 }
 
 /* The one folder that all SavedModels are in; NULL when they are several models. */
 static char *only_folder(const struct findings *f)
 {
-	size_t len = f->folder_count ? without_version(f->folders[0]) : 0;
+	size_t len = f->folder_count ? without_version(f, f->folders[0]) : 0;
 	for (size_t i = 1; i < f->folder_count; i++)
-		if (without_version(f->folders[i]) != len || strncmp(f->folders[i], f->folders[0], len))
+		if (without_version(f, f->folders[i]) != len || strncmp(f->folders[i], f->folders[0], len))
 			return NULL;
 	return f->folder_count ? mem_strndup(f->folders[0], len) : NULL;
 }
