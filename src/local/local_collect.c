@@ -26,12 +26,15 @@ static int end_orphans(struct local_task *t, struct err *err)
 	char python[32], key[ENV_KEY_LEN + 1];
 	struct err ignored = ERR_INIT;
 	if (t->spec.framework && t->plan.bind_address && env_python(python, sizeof(python), &ignored) == 0) {
-		const struct env_want want = {.framework = t->spec.framework,
-					      .version = t->spec.framework_version,
-					      .packages = t->plan.packages,
-					      .requirements = t->spec.requirements,
-					      .org = t->spec.org,
-					      .python = python};
+		struct env_want want = {.framework = t->spec.framework,
+					.version = t->spec.framework_version,
+					.packages = t->plan.packages,
+					.requirements = t->spec.requirements,
+					.org = t->spec.org,
+					.python = python};
+		env_key(&want, key);
+		env_clean_orphan(t->local->config.data_folder, key);
+		want.requirements = NULL; /* what it is built on may have been its work as well */
 		env_key(&want, key);
 		env_clean_orphan(t->local->config.data_folder, key);
 	}
@@ -123,7 +126,8 @@ static int collect(struct local_task *t, struct err *err)
 static void drop_checkpoints(struct local_task *t)
 {
 	struct err err = ERR_INIT;
-	if (t->lost || t->spec.kind != TASK_JOB || t->record.fail != FAIL_NONE || !t->spec.owner[0])
+	if (!t->last_of_owner || t->lost || t->spec.kind != TASK_JOB || t->record.fail != FAIL_NONE ||
+	    !t->spec.owner[0])
 		return;
 	CLEANUP(free)
 	char *path = mem_printf("%s/checkpoints/%s", t->local->config.data_folder, t->spec.owner);
@@ -184,8 +188,21 @@ static void collect_done(void *arg)
 	local_task_report(t);
 }
 
+static bool is_last_of_owner(const struct local_task *t)
+{
+	const char *name;
+	void *item;
+	for (size_t i = 0; map_next(t->local->tasks, &i, &name, &item);) {
+		const struct local_task *other = item;
+		if (other != t && other->step < STEP_COLLECT && strcmp(other->spec.owner, t->spec.owner) == 0)
+			return false;
+	}
+	return true;
+}
+
 void local_collect(struct local_task *t)
 {
+	t->last_of_owner = is_last_of_owner(t);
 	local_task_work(t, collect_work, collect_done);
 }
 

@@ -54,7 +54,7 @@ struct local_task {
 	struct loop_fd *pid_watch;
 	struct loop_timer *retry_timer;
 	int64_t retry_ms;
-	bool noted_skipped;
+	bool noted_skipped, last_of_owner;
 	struct err err; /* of the work on the pool */
 };
 

@@ -29,7 +29,7 @@ def containers(name):
     """Control groups of a container that still have processes."""
     found = []
     for folder, _, files in os.walk(CGROUPS):
-        if os.path.basename(folder).endswith(name) and "cgroup.procs" in files:
+        if name in os.path.basename(folder) and "cgroup.procs" in files:
             try:
                 with open(os.path.join(folder, "cgroup.procs")) as f:
                     if f.read().strip():
@@ -269,6 +269,46 @@ class LocalTest(unittest.TestCase):
         self.d.start()
         self.assertEqual(self.d.wait_phase(self.name, "exited", "lost")["phase"], "lost")
         self.assertEqual(containers(self.name), [])
+
+    def test_launches_in_a_storm_of_kills_run_once_and_are_all_reported(self):
+        self.d.run(self.owner + "z-1-main-0", command=["true"])  # the environment is there
+        names = ["%s%s-1-main-0" % (self.owner, c) for c in "abcdefghijkl"]
+        for i, name in enumerate(names):
+            self.d.launch(name, command=["sh", "-c", "echo start >> /output/%s; echo done" % name])
+            if i % 3 == 2:
+                self.d.kill()
+                self.d.status.clear()
+                self.d.start()
+        # A launch that was not durable when the server died was promised to nobody: the controller launches again.
+        for name in names:
+            self.d.launch(name, command=["sh", "-c", "echo start >> /output/%s; echo done" % name])
+        for name in names:
+            s = self.d.wait_phase(name, "exited")
+            self.assertEqual(s["exit_code"], 0, s)
+            key = "jobs/%s/output/%s" % (name.split("-")[0], name)
+            self.assertEqual(self.d.call("get", "object", org="acme", key=key), "start\n")
+            self.assertEqual(containers(name), [])
+
+    def wait_for_builder(self):
+        return self.d.wait(lambda m: m.get("changed", {}).get("name") == self.name
+                           and "packages" in (m["changed"]["progress"]["text"] or ""))
+
+    def test_a_shim_killed_while_it_builds_leaves_no_builder_and_the_next_one_begins_again(self):
+        self.d.launch(self.name, command=["true"], requirements=["attrs==23.2.0"])
+        self.wait_for_builder()
+        os.kill(self.d.shim_pid(self.name), signal.SIGKILL)
+        self.assertEqual(self.d.wait_phase(self.name, "exited", "lost")["phase"], "lost")
+        self.assertFalse([f for f in os.listdir(os.path.join(self.data, "envs")) if containers(
+            "env-" + f.split(".")[0])])
+        again = self.owner + "-2-main-0"
+        self.assertEqual(self.d.run(again, command=["python", "-c", "import attr"], attempt=2,
+                                    requirements=["attrs==23.2.0"])["exit_code"], 0)
+
+    def test_a_job_is_cancelled_while_its_environment_is_built(self):
+        self.d.launch(self.name, command=["true"], requirements=["attrs==23.1.0"])
+        self.wait_for_builder()
+        self.d.call("stop", task=self.name, why="cancelled", grace_ms=1000)
+        self.assertEqual(self.d.wait_phase(self.name, "exited")["fail"], "cancelled")
 
     # ---- environments and packages ----
 
