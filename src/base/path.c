@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/mem.h"
 
 static const char *segment_fault(const char *s, size_t len)
@@ -143,6 +145,23 @@ int path_make_absolute_dirs(const char *path, mode_t mode, struct err *err)
 	if (stat(path, &st) < 0)
 		return err_sys(err, errno, "cannot create folder '%s'", path);
 	return S_ISDIR(st.st_mode) ? 0 : err_set(err, ERR_EXISTS, "'%s' is there and is not a folder", path);
+}
+
+int path_of_program(char **ret, struct err *err)
+{
+	static const char gone[] = " (deleted)"; /* what the kernel appends */
+	char path[PATH_MAX + sizeof(gone)];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (n < 0)
+		return err_sys(err, errno, "cannot read '/proc/self/exe'");
+	path[n] = 0;
+	if (str_ends(path, gone))
+		path[n - (ssize_t)strlen(gone)] = 0;
+	if (access(path, X_OK) < 0)
+		return err_set(err, ERR_NOT_FOUND,
+			       "our own program '%s' is gone from the disk; install it again", path);
+	*ret = mem_strdup(path);
+	return 0;
 }
 
 void path_format(char *ret, size_t cap, const char *fmt, ...)

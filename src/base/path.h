@@ -22,6 +22,9 @@ int path_mkdirs(int dir_fd, const char *path, mode_t mode, struct err *err);
 int path_make_absolute_dirs(const char *path, mode_t mode, struct err *err);
 /* Removes a tree of ours below dir_fd; never follows links; absence is success. */
 int path_remove_tree(int dir_fd, const char *path, struct err *err);
+/* Where the running program lies on the disk, or its successor after an upgrade. Returns owned; ERR_NOT_FOUND
+ * when nothing is there any more. */
+int path_of_program(char **ret, struct err *err);
 /* "a/b" from printf parts; aborts when it does not fit; for paths made of our own parts only. */
 void path_format(char *ret, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

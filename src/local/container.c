@@ -33,19 +33,17 @@ static bool program_at(const char *folder, const char *rest, const char *name, c
 int container_find_program(const char *name, char **ret, struct err *err)
 {
 	CLEANUP(buf) struct buf looked = BUF_INIT;
-	char self[PATH_MAX];
+	CLEANUP(free) char *self = NULL;
 	const char *libexec = getenv("CLOUDML_LIBEXEC");
 	if (libexec && *libexec && program_at(libexec, "", name, ret, &looked))
 		return 0;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n > 0 ? n : 0] = 0;
-	char *slash = strrchr(self, '/');
-	if (slash) {
-		*slash = 0;
-		if (program_at(self, "", name, ret, &looked) ||
-		    program_at(self, "/../libexec/cloudml", name, ret, &looked))
-			return 0;
-	}
+	int r = path_of_program(&self, err);
+	if (r < 0)
+		return r;
+	*strrchr(self, '/') = 0;
+	if (program_at(self, "", name, ret, &looked) ||
+	    program_at(self, "/../libexec/cloudml", name, ret, &looked))
+		return 0;
 	return err_set(err, ERR_NOT_FOUND,
 		       "program '%s' is not installed; looked at %s; set CLOUDML_LIBEXEC to its folder", name,
 		       buf_str(&looked));

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/path.h"
 #include "local/env_key.h"
 
 static bool is_program(const char *path)
@@ -62,13 +63,10 @@ static char *find_in_path(void)
 
 static char *find_beside_us(void)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n <= 0)
+	CLEANUP(free) char *self = NULL;
+	if (path_of_program(&self, NULL) < 0)
 		return NULL;
-	self[n] = 0;
-	char *slash = strrchr(self, '/');
-	*slash = 0;
+	*strrchr(self, '/') = 0;
 	static const char *const places[] = {"uv", "../libexec/cloudml/uv", "../.cache/bin/uv",
 					     "../../.cache/bin/uv", "../../../.cache/bin/uv"};
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {

@@ -73,10 +73,10 @@ static int make_writable(struct task_container *c, const struct task_container_c
 
 static int mount_self(struct task_container *c, struct err *err)
 {
-	char *self = realpath("/proc/self/exe", NULL);
-	if (!self)
-		return err_sys(err, errno,
-			       "our own program is gone from the disk; was it upgraded? run the job again");
+	char *self = NULL;
+	int r = path_of_program(&self, err);
+	if (r < 0)
+		return r;
 	add_mount(c, keep(c, self), "/.cloudml/cloudml", false);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 #define FILE_BYTES_MAX (1024 * 1024)
 #define LEVELS_UP 4 /* from build/src/main/cloudml to the source tree */
@@ -25,23 +26,25 @@ static char *find_folder(struct err *err)
 	const char *given = getenv("CLOUDML_FRAMEWORKS");
 	if (given && *given)
 		return mem_strdup(given);
-	CLEANUP(free) char *program = realpath("/proc/self/exe", NULL);
-	CLEANUP(free)
-	char *folder = program ? mem_strndup(program, (size_t)(strrchr(program, '/') - program)) : NULL;
-	char *path = folder ? mem_printf("%s/../share/cloudml/frameworks", folder) : NULL;
-	for (int i = 0; path && i <= LEVELS_UP && !is_folder(path); i++) {
+	CLEANUP(free) char *folder = NULL;
+	if (path_of_program(&folder, err) < 0)
+		return NULL;
+	CLEANUP(free) char *program = mem_strdup(folder);
+	*strrchr(folder, '/') = 0;
+	char *path = mem_printf("%s/../share/cloudml/frameworks", folder);
+	for (int i = 0; i <= LEVELS_UP && !is_folder(path); i++) {
 		free(path);
 		path = mem_printf("%s/frameworks", folder);
 		char *slash = strrchr(folder, '/');
 		if (slash && slash != folder)
 			*slash = 0;
 	}
-	if (path && is_folder(path))
+	if (is_folder(path))
 		return path;
 	free(path);
 	err_set(err, ERR_NOT_FOUND,
 		"there is no folder share/cloudml/frameworks beside '%s'; name one in CLOUDML_FRAMEWORKS",
-		program ? program : "the program");
+		program);
 	return NULL;
 }
 

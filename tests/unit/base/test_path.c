@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/path.h"
 
@@ -119,6 +120,15 @@ TEST(absolute_folders_are_made)
 	CLEANUP(fd) int fd = open(file, O_CREAT | O_WRONLY, 0600);
 	EXPECT_ERR(path_make_absolute_dirs(file, 0700, &err), ERR_EXISTS, &err, "not a folder");
 	assert_true(path_make_absolute_dirs(below, 0700, &err) < 0);
+}
+
+TEST(a_program_finds_itself)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(free) char *path = NULL;
+	EXPECT_OK(path_of_program(&path, &err), &err);
+	assert_true(str_ends(path, "/test_base_path"));
+	assert_int_equal(access(path, X_OK), 0);
 }
 
 TEST(parts_are_joined_by_a_format)
