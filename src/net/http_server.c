@@ -111,7 +111,9 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	free(c->target);
 	c->target = mem_strdup(target);
-	http_connection_deadline(c, clock_monotonic_ms(&clock_real) + HTTP_HEADER_DEADLINE_MS);
+	int64_t deadline_ms = clock_monotonic_ms(&clock_real) + HTTP_HEADER_DEADLINE_MS;
+	if (!c->deadline_ms || deadline_ms < c->deadline_ms)
+		http_connection_deadline(c, deadline_ms);
 	return NULL;
 }
 

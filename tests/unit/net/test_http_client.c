@@ -12,7 +12,7 @@
 
 struct outcome {
 	int calls, status;
-	char type[64], body[256];
+	char type[128], body[256];
 	struct err err;
 };
 
