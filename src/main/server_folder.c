@@ -14,13 +14,46 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-/* The lock file holds the pid of whoever has it; the lock itself is the kernel's. */
-static int refuse_second(int dir_fd, const char *path, struct err *err)
+#define GONE_WAIT_MS 5000
+#define GONE_STEP_MS 20
+
+/* The lock file holds the pid of whoever has it; the lock itself is the kernel's. 0 when it does not say. */
+static int holder(int dir_fd)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	int pid = 0;
 	if (fd_read_file(dir_fd, "run/lock", 64, &text, NULL) == 0)
 		sscanf(buf_str(&text), "%d", &pid);
+	return pid;
+}
+
+/* A process that has ended has no command line. */
+static bool is_gone(int pid)
+{
+	CLEANUP(free) char *path = mem_printf("/proc/%d/cmdline", pid);
+	CLEANUP(buf) struct buf line = BUF_INIT;
+	return access("/proc/self/cmdline", R_OK) == 0 &&
+	       (fd_read_file(AT_FDCWD, path, 65536, &line, NULL) < 0 || !line.len);
+}
+
+/* A server that was killed may hold its lock for a moment longer: its threads end one by one, and a child
+ * that it was just starting has the descriptor until it executes its program. */
+static int take_lock(int dir_fd, struct err *err)
+{
+	for (int waited_ms = 0;; waited_ms += GONE_STEP_MS) {
+		int fd = fd_lock_file(dir_fd, "run/lock", false, err);
+		if (fd != -ERR_CONFLICT || waited_ms >= GONE_WAIT_MS)
+			return fd;
+		int pid = holder(dir_fd);
+		if (pid <= 0 || !is_gone(pid))
+			return fd;
+		usleep(GONE_STEP_MS * 1000);
+	}
+}
+
+static int refuse_second(int dir_fd, const char *path, struct err *err)
+{
+	int pid = holder(dir_fd);
 	if (pid <= 0)
 		return err_set(err, ERR_CONFLICT, "another server already uses '%s'", path);
 	return err_set(
@@ -43,7 +76,7 @@ int server_folder_take(const char *path, struct server_folder *ret, struct err *
 	r = path_mkdirs(dir_fd, "run", 0700, err);
 	if (r < 0)
 		return err_wrap(err, "in the data folder '%s'", path);
-	CLEANUP(fd) int lock_fd = fd_lock_file(dir_fd, "run/lock", false, err);
+	CLEANUP(fd) int lock_fd = take_lock(dir_fd, err);
 	if (lock_fd == -ERR_CONFLICT)
 		return refuse_second(dir_fd, path, err);
 	if (lock_fd < 0)
