@@ -46,8 +46,8 @@ fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 eac
 	ninja -C $(FUZZ) $$(cd $(FUZZ) && ninja -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9_]*\): .*LINKER.*|\1|p')
 	tools/fuzz $(FUZZ) $(SECONDS)
 
-bench: build ## measure; see bench/
-	@if [ -x bench/run ]; then bench/run; else echo 'no bench/run yet'; fi
+bench: build ## measure against peers and print a table
+	bench/run --build $(BUILD)
 
 demo: setup ## install what is missing, build, train a model on this machine, serve it and ask it
 	@$(MAKE) --no-print-directory build

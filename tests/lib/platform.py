@@ -13,6 +13,7 @@ CLOUDML_TEST_CACHE (a folder that keeps environments from one test program to th
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -35,9 +36,15 @@ PATIENCE = 240  # seconds; a small machine under load is slow, a hanging one mus
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel gives to outgoing connections, so that it is still free after a restart."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def until(what, look, timeout=PATIENCE):
