@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "api/api.h"
 #include "base/fd.h"
@@ -21,6 +22,7 @@
 #define MODEL_PORT_FIRST 18500
 #define MODEL_PORT_LAST 18999
 #define FIRST_ORG "default"
+#define DESCRIPTORS 16384
 
 struct server {
 	struct server_options options;
@@ -138,8 +140,20 @@ static int start_control(struct server *s, struct err *err)
 	return api_new(&api, &s->api, err);
 }
 
+/* A connection of every client, files of every task: the usual soft limit is for programs that use select(2).
+ */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int server_open(struct server *s, struct err *err)
 {
+	raise_descriptors();
 	int r = server_folder_take(s->options.data_folder, &s->folder, err);
 	if (r == 0)
 		r = server_catalogue_load(&s->catalogue, err);

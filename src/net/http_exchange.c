@@ -20,6 +20,8 @@ static void exchange_free(struct exchange *x)
 	if (x->response)
 		MHD_destroy_response(x->response);
 	json_decref(x->pub.json);
+	if (x->server)
+		x->server->bodies_bytes -= x->body_held;
 	buf_done(&x->pub.body);
 	buf_done(&x->out);
 	arena_done(&x->pub.arena);
@@ -162,6 +164,7 @@ void http_admit(struct http_exchange *pub, void *principal)
 		return;
 	}
 	x->admitted = true;
+	x->connection->known |= principal != NULL;
 	pub->principal = principal;
 	if (pub->route->body == HTTP_BODY_STREAM)
 		dispatch(x);
@@ -179,6 +182,7 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
 	x->pub.arena = ARENA_INIT(EXCHANGE_ARENA_MAX);
 	x->pub.method = arena_strndup(&x->pub.arena, method, strlen(method));
 	x->is_head = !strcmp(method, "HEAD");
+	x->connection->busy = true;
 	list_append(&s->exchanges, &x->link);
 	s->exchange_count++;
 	return x;
@@ -257,6 +261,18 @@ static void refuse_rest(struct exchange *x, const struct err *err)
 		http_reply_error(&x->pub, err);
 }
 
+static int hold_body(struct exchange *x, const char *data, size_t len, struct err *err)
+{
+	struct http_server *s = x->server;
+	if (len > s->config.bodies_max_bytes - s->bodies_bytes)
+		return err_set(err, ERR_UNAVAILABLE,
+			       "requests in progress use all memory that is for them; try again later");
+	s->bodies_bytes += len;
+	x->body_held += len;
+	buf_add(&x->pub.body, data, len);
+	return 0;
+}
+
 static enum MHD_Result on_body(struct exchange *x, const char *data, size_t len)
 {
 	x->body_seen += (int64_t)len;
@@ -273,7 +289,7 @@ static enum MHD_Result on_body(struct exchange *x, const char *data, size_t len)
 	if (x->body_seen > (int64_t)route->body_max_bytes)
 		err_set(&err, ERR_TOO_LARGE, "the body is larger than %zu bytes", route->body_max_bytes);
 	else if (!x->upload)
-		buf_add(&x->pub.body, data, len);
+		hold_body(x, data, len, &err);
 	else if (x->upload->data(x->upload_arg, data, len, &err) >= 0)
 		err = ERR_INIT; /* only the result tells failure */
 	if (err.code)
@@ -367,6 +383,7 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	s->exchange_count--;
 	if (!s->stopping)
 		http_connection_deadline(x->connection, clock_monotonic_ms(&clock_real) + HTTP_IDLE_MS);
+	x->connection->busy = false;
 	x->connection = NULL;
 	if (x->upload) { /* nobody owes a reply any more */
 		upload_abort(x);

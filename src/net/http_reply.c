@@ -18,10 +18,20 @@ static const struct {
 } security_headers[] = {
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
-    {"Content-Security-Policy",
-     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
 };
+
+/* The console's files may load each other. What an API answers may hold a stranger's bytes: whatever a
+ * browser takes it for, nothing in it runs. */
+static const char console_policy[] =
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+static const char api_policy[] = "default-src 'none'; sandbox; frame-ancestors 'none'";
+
+static const char *choose_policy(const struct exchange *x)
+{
+	bool is_console = x->pub.route && !x->pub.route->handle;
+	return is_console ? console_policy : api_policy;
+}
 
 void http_reply_header(struct http_exchange *pub, const char *name, const char *value)
 {
@@ -36,6 +46,7 @@ void http_reply_header(struct http_exchange *pub, const char *name, const char *
 static void add_headers(struct exchange *x, const char *content_type)
 {
 	bool cached = false;
+	MHD_add_response_header(x->response, "Content-Security-Policy", choose_policy(x));
 	for (size_t i = 0; i < ARRAY_LEN(security_headers); i++)
 		MHD_add_response_header(x->response, security_headers[i].name, security_headers[i].value);
 	for (const struct http_reply_field *f = x->fields; f; f = f->next) {

@@ -53,6 +53,13 @@ static void on_turn_timer(void *arg)
 }
 
 /* The socket is shut, not closed: libmicrohttpd owns it and sees the end of the stream. */
+static void break_off(struct http_connection *c, const char *why)
+{
+	log_debug("http.break fd=%d why=%s", c->fd, why);
+	c->broken = true;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
 static void on_deadline_timer(void *arg)
 {
 	struct http_server *s = arg;
@@ -61,8 +68,7 @@ static void on_deadline_timer(void *arg)
 	LIST_EACH(c, &s->connections, link)
 	{
 		if (c->deadline_ms && c->deadline_ms <= now) {
-			log_debug("http.deadline fd=%d", c->fd);
-			shutdown(c->fd, SHUT_RDWR);
+			break_off(c, "deadline");
 			c->deadline_ms = 0;
 		}
 		if (c->deadline_ms && (!nearest || c->deadline_ms < nearest))
@@ -85,6 +91,28 @@ void http_connection_deadline(struct http_connection *c, int64_t monotonic_ms)
 	loop_timer_set(s->deadline_timer, after > 0 ? after : 0, 0);
 }
 
+/* Whoever opens connections to keep others out loses his own first: the oldest that never proved who it is,
+ * then the oldest that has nothing in progress. */
+static void make_room(struct http_server *s)
+{
+	struct http_connection *c, *victim = NULL;
+	if (s->connection_count <= HTTP_CONNECTIONS_CALM)
+		return;
+	LIST_EACH(c, &s->connections, link)
+	{
+		if (c->broken)
+			continue;
+		if (!c->known) {
+			victim = c;
+			break;
+		}
+		if (!victim && !c->busy)
+			victim = c;
+	}
+	if (victim)
+		break_off(victim, "room");
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
@@ -94,11 +122,14 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		c = MEM_NEW(struct http_connection);
 		c->server = s;
 		c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		make_room(s);
 		list_append(&s->connections, &c->link);
+		s->connection_count++;
 		http_connection_deadline(c, clock_monotonic_ms(&clock_real) + HTTP_HEADER_DEADLINE_MS);
 		*context = c;
 	} else if (c) {
 		list_remove(&c->link);
+		s->connection_count--;
 		free(c->target);
 		free(c);
 		*context = NULL;
@@ -205,6 +236,8 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 		return r;
 	struct http_server *s = MEM_NEW(struct http_server);
 	s->config = *config;
+	if (!s->config.bodies_max_bytes)
+		s->config.bodies_max_bytes = HTTP_BODIES_BYTES_MAX;
 	list_init(&s->connections);
 	list_init(&s->exchanges);
 	s->turn_timer = loop_timer_new(config->loop, on_turn_timer, s);

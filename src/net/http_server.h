@@ -25,6 +25,9 @@
 
 #define HTTP_HEADER_BYTES_MAX 32768 /* request line and headers */
 #define HTTP_CONNECTIONS_MAX 1024
+#define HTTP_CONNECTIONS_CALM 768 /* above it the oldest that never proved who it is gives way to a new one  \
+				   */
+#define HTTP_BODIES_BYTES_MAX (512 * 1024 * 1024) /* of all bodies that are held in memory */
 #define HTTP_HEADER_DEADLINE_MS 10000 /* from the first byte (or the accept) to the end of the headers */
 #define HTTP_IDLE_MS 60000	      /* kept-alive and silent */
 #define HTTP_BODY_GRACE_MS 20000      /* a body may start this slow */
@@ -78,7 +81,8 @@ struct http_server_config {
 	/* Decides about an exchange whose route is not HTTP_OPEN: calls http_admit or http_reply_error, now
 	 * or later. */
 	http_handler_fn *authenticate;
-	void *app; /* handed to all handlers; kept */
+	void *app;		 /* handed to all handlers; kept */
+	size_t bodies_max_bytes; /* 0 = HTTP_BODIES_BYTES_MAX */
 };
 int http_server_new(const struct http_server_config *config, struct http_server **ret, struct err *err);
 int http_server_port(const struct http_server *s);

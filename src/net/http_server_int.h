@@ -17,9 +17,11 @@ struct http_server {
 	struct loop_timer *turn_timer;	   /* when libmicrohttpd wants to be called */
 	struct loop_timer *deadline_timer; /* the nearest deadline of a connection */
 	int64_t deadline_armed_ms;	   /* monotonic; 0 = not armed */
-	struct list connections;
+	struct list connections;	   /* oldest first */
+	size_t connection_count;
 	struct list exchanges;
 	size_t exchange_count;
+	size_t bodies_bytes; /* of all exchanges */
 };
 
 /* One TCP connection: what libmicrohttpd does not limit. */
@@ -29,6 +31,9 @@ struct http_connection {
 	int fd;
 	char *target;	     /* of the present request */
 	int64_t deadline_ms; /* monotonic; 0 = none */
+	bool known;	     /* a request of it was admitted with a principal */
+	bool busy;	     /* a request is in progress */
+	bool broken;	     /* shut by us; libmicrohttpd will see it */
 };
 /* libmicrohttpd does not wake itself for a resumed connection: it gets its turn soon. */
 void http_server_kick(struct http_server *s);
@@ -55,6 +60,7 @@ struct exchange {
 	enum http_stage stage;
 	bool suspended, admitted, dispatched, replied, drop_body, is_head;
 	int64_t body_seen, body_dropped, body_start_ms;
+	size_t body_held; /* of pub.body, counted in the server's bodies_bytes */
 	const char *params[HTTP_SEGMENTS_MAX];
 	struct http_reply_field *fields;
 	/* Upload. */

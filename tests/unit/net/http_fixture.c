@@ -130,6 +130,7 @@ static const struct http_route routes[] = {
     {"GET", "/api/rest/{name...}", HTTP_OPEN, HTTP_BODY_NONE, 0, hello, "t", "rest", NULL, NULL, NULL, 200},
     {"GET", "/api/secret", HTTP_VIEWER, HTTP_BODY_NONE, 0, hello, "t", "secret", NULL, NULL, NULL, 200},
     {"POST", "/api/json", HTTP_VIEWER, HTTP_BODY_JSON, 1000, echo_json, "t", "json", NULL, NULL, NULL, 200},
+    {"POST", "/api/bytes", HTTP_VIEWER, HTTP_BODY_BYTES, 1 << 20, hello, "t", "bytes", NULL, NULL, NULL, 200},
     {"GET", "/api/later", HTTP_OPEN, HTTP_BODY_NONE, 0, later, "t", "later", NULL, NULL, NULL, 200},
     {"GET", "/api/endless", HTTP_OPEN, HTTP_BODY_NONE, 0, endless, "t", "endless", NULL, NULL, NULL, 200},
     {"GET", "/api/silent", HTTP_OPEN, HTTP_BODY_NONE, 0, silent, "t", "silent", NULL, NULL, NULL, 200},
@@ -149,7 +150,8 @@ void fixture_open(struct http_fixture *f)
 					    .address = "127.0.0.1",
 					    .routes = tables,
 					    .authenticate = authenticate,
-					    .app = f};
+					    .app = f,
+					    .bodies_max_bytes = FIXTURE_BODIES_MAX};
 	EXPECT_OK(http_server_new(&config, &f->server, &err), &err);
 }
 

@@ -5,6 +5,8 @@
 
 #include "net/http_server.h"
 
+#define FIXTURE_BODIES_MAX 4096
+
 struct http_fixture {
 	struct loop *loop;
 	struct http_server *server;

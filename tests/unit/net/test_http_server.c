@@ -69,10 +69,33 @@ TEST(every_answer_has_the_security_headers)
 	fixture_open(&f);
 	char *text = fixture_ask(&f, "GET /api/nothing HTTP/1.1\r\n" HEAD "\r\n");
 	assert_non_null(strstr(text, "X-Content-Type-Options: nosniff"));
-	assert_non_null(strstr(text, "frame-ancestors 'none'"));
+	assert_non_null(strstr(text, "default-src 'none'; sandbox; frame-ancestors 'none'"));
 	assert_non_null(strstr(text, "Referrer-Policy: no-referrer"));
 	assert_non_null(strstr(text, "Cache-Control: no-store"));
 	free(text);
+	fixture_close(&f);
+}
+
+TEST(bodies_in_memory_have_a_limit_together)
+{
+	struct http_fixture f;
+	fixture_open(&f);
+	char half[2048], whole[4096];
+	snprintf(half, sizeof(half),
+		 "POST /api/bytes HTTP/1.1\r\n" HEAD AUTH "Content-Length: 3000\r\n\r\n%01600d", 0);
+	snprintf(whole, sizeof(whole),
+		 "POST /api/bytes HTTP/1.1\r\n" HEAD AUTH "Content-Length: 3000\r\n\r\n%03000d", 0);
+	int slow[2] = {fixture_send(&f, half), fixture_send(&f, half)};
+	char *text = fixture_ask(&f, whole);
+	assert_non_null(strstr(text, " 503 "));
+	assert_non_null(strstr(text, "try again"));
+	free(text);
+	for (int i = 0; i < 2; i++)
+		close(slow[i]);
+	for (bool served = false; !served; free(text)) { /* as soon as it is seen that they are gone */
+		text = fixture_ask(&f, whole);
+		served = strstr(text, " 200 ");
+	}
 	fixture_close(&f);
 }
 
