@@ -89,6 +89,7 @@ int store_bootstrap(struct store *s, struct rng *rng, int64_t now_ms, char ret_t
 		    struct err *err);
 
 /* ---- jobs ---- */
+#define STORE_LIST_BYTES_MAX (2 * 1024 * 1024) /* of the specifications on one page */
 struct store_jobs {
 	struct job **items; /* owned */
 	size_t count;
@@ -100,7 +101,7 @@ struct store_list_query {
 	int state;	    /* -1 = all */
 	const char *name;   /* NULL = all */
 	int64_t before_seq; /* 0 = from the newest */
-	int64_t limit;	    /* 1 to 1000 */
+	int64_t limit;	    /* 1 to 1000; a page of large specifications has fewer, and more is true */
 };
 /* Sets job->seq and version 1. ERR_EXISTS when the id is taken. */
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err);

@@ -131,14 +131,18 @@ static int job_read(sqlite3_stmt *st, struct job **ret, struct err *err)
 	return 0;
 }
 
-/* Reads rows until the end or until 'limit' are there and one more is seen. */
+/* Reads rows until the end or until 'limit' are there and one more is seen. A page (limit not SIZE_MAX) ends
+ * early when its specifications are large: outsiders size them. */
 static int jobs_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, struct store_jobs *ret,
 		     struct err *err)
 {
 	size_t cap = 0;
 	int r;
+	int64_t bytes = 0;
 	while ((r = sql_step(tx, st, err)) > 0) {
-		if (ret->count == limit) {
+		bytes += sqlite3_column_bytes(st, 4);
+		if (ret->count == limit ||
+		    (limit != SIZE_MAX && ret->count && bytes > STORE_LIST_BYTES_MAX)) {
 			ret->more = true;
 			break;
 		}
