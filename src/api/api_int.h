@@ -10,7 +10,10 @@
 #include "core/uri.h"
 #include "net/http_server.h"
 
-#define API_STREAMS_MAX 256 /* followers of logs and watchers */
+/* Followers of logs and watchers: of all, of one organisation, of one of its users. */
+#define API_STREAMS_MAX 512
+#define API_STREAMS_OF_ORG_MAX 256
+#define API_STREAMS_OF_USER_MAX 128
 #define API_SESSION_SECRET_BYTES 32
 
 struct api {
@@ -21,6 +24,7 @@ struct api {
 	struct map *ended_sessions; /* digest of the claim → struct api_session_end; until it would expire */
 	size_t works;		    /* pool work and open sources that use us */
 	size_t streams;		    /* see API_STREAMS_MAX */
+	struct map *streams_of;	    /* "ORG" and "ORG/USER" → size_t; only those with some */
 };
 
 /* Tables, one per noun, joined by api_routes.c. */
@@ -45,9 +49,9 @@ int api_check_origin(const struct http_exchange *x, struct err *err);
 
 /* loop_work that api_free waits for. */
 void api_work(struct api *a, void (*work)(void *arg), void (*done)(void *arg), void *arg);
-/* Is there room for one more follower? ERR_LIMIT. On success api_stream_leave must follow. */
-int api_stream_enter(struct api *a, struct err *err);
-void api_stream_leave(struct api *a);
+/* api_streams.c: is there room for one more follower? ERR_LIMIT. On success api_stream_leave must follow. */
+int api_stream_enter(struct api *a, const struct principal *who, struct err *err);
+void api_stream_leave(struct api *a, const struct principal *who);
 
 /* "Idempotency-Key" and the digest of the body, in the exchange's arena. */
 struct ctl_idempotency api_idempotency(struct http_exchange *x);

@@ -22,7 +22,8 @@ struct log_stream {
 	struct api *api;
 	struct ctl_watch *watch;
 	struct loop_timer *timer;
-	char org[CORE_NAME_MAX + 1], owner[16];
+	struct principal who;
+	char owner[16];
 	bool is_job, follow;
 	int64_t attempt; /* being read */
 	int64_t offset, tail;
@@ -58,7 +59,7 @@ static ssize_t read_collected(struct log_stream *l, int64_t offset, void *data, 
 	struct blob_get *get = NULL;
 	struct blob_info info;
 	*err = ERR_INIT;
-	int r = b->ops->get_open(b, l->org, l->org, l->key, &get, &info, err);
+	int r = b->ops->get_open(b, l->who.org, l->who.org, l->key, &get, &info, err);
 	if (r == -ERR_NOT_FOUND) { /* nothing was written yet */
 		*err = ERR_INIT;
 		return 0;
@@ -156,7 +157,7 @@ static void log_closed(void *arg)
 	l->x = NULL;
 	ctl_watch_free(l->watch);
 	loop_timer_free(l->timer);
-	api_stream_leave(l->api);
+	api_stream_leave(l->api, &l->who);
 	if (!l->reading)
 		log_stream_free(l);
 }
@@ -276,7 +277,7 @@ static int log_query(struct log_stream *l, struct err *err)
 			    (long long)attempt, (long long)l->newest_attempt);
 	l->follow = follow;
 	l->attempt = attempt ? attempt : l->newest_attempt;
-	return r < 0 ? r : api_stream_enter(l->api, err);
+	return r < 0 ? r : api_stream_enter(l->api, &l->who, err);
 }
 
 static void log_begin(void *arg, const struct ctl_result *result, const struct err *not_found)
@@ -291,7 +292,7 @@ static void log_begin(void *arg, const struct ctl_result *result, const struct e
 	l->x = x;
 	l->api = x->app;
 	l->is_job = result->job != NULL;
-	snprintf(l->org, sizeof(l->org), "%s", api_principal(x)->org);
+	l->who = *api_principal(x);
 	snprintf(l->owner, sizeof(l->owner), "%s", l->is_job ? result->job->id : result->service->id);
 	if (l->is_job)
 		learn_job(l, result->job);
@@ -305,7 +306,7 @@ static void log_begin(void *arg, const struct ctl_result *result, const struct e
 	l->block = mem_alloc(LOG_BLOCK_BYTES);
 	l->timer = loop_timer_new(l->api->config.loop, log_timer, l);
 	if (l->follow)
-		l->watch = ctl_watch_new(l->api->config.ctl, l->org, log_heard, l);
+		l->watch = ctl_watch_new(l->api->config.ctl, l->who.org, log_heard, l);
 	log_read(l);
 }
 

@@ -158,8 +158,8 @@ static void answered(void *arg, struct http_response *response, const struct err
 		http_reply_error(x, &named);
 		return;
 	}
-	const char *type = *response->content_type ? response->content_type : "application/json";
-	http_reply_buf(x, response->status, type, &response->body);
+	/* The server of a model runs what its author made: whatever it calls its answer, ours is JSON. */
+	http_reply_buf(x, response->status, "application/json", &response->body);
 }
 
 static void forward(void *arg, const struct ctl_result *result, const struct err *err)

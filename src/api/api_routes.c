@@ -29,11 +29,13 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 					  .fallback = api_console,
 					  .authenticate = api_authenticate,
 					  .app = a};
+	a->streams_of = map_new(free);
 	int r = api_session_open(a, err);
 	if (r == 0)
 		r = http_server_new(&http, &a->server, err);
 	if (r < 0) {
 		api_session_close(a);
+		map_free(a->streams_of);
 		free(a);
 		return r;
 	}
@@ -58,6 +60,7 @@ void api_free(struct api *a, int grace_ms)
 	while (a->works)
 		loop_run_once(a->config.loop, 100);
 	api_session_close(a);
+	map_free(a->streams_of);
 	free(a);
 }
 
@@ -90,20 +93,6 @@ void api_work(struct api *a, void (*work)(void *arg), void (*done)(void *arg), v
 	*w = (struct api_pool_work){a, work, done, arg};
 	a->works++;
 	loop_work(a->config.loop, run_work, work_done, w);
-}
-
-int api_stream_enter(struct api *a, struct err *err)
-{
-	if (a->streams >= API_STREAMS_MAX)
-		return err_set(err, ERR_LIMIT, "%d clients follow logs or watch already; try again later",
-			       API_STREAMS_MAX);
-	a->streams++;
-	return 0;
-}
-
-void api_stream_leave(struct api *a)
-{
-	a->streams--;
 }
 
 /* ---- small things that all nouns use ---- */

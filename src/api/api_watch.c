@@ -12,6 +12,8 @@
 
 #define HEARTBEAT_MS 15000
 #define BEHIND_MAX (2 * 1024 * 1024) /* a client this far behind is sent away; it will begin again */
+#define PAGE_JOBS 200
+#define SNAPSHOT_JOBS_MAX 1000 /* of one state, newest first */
 
 struct watcher {
 	struct http_exchange *x; /* NULL once closed */
@@ -21,7 +23,9 @@ struct watcher {
 	struct principal who;
 	char job[CORE_NAME_MAX + 1], model[CORE_NAME_MAX + 1]; /* "" = all */
 	int state;					       /* of the snapshot's present list */
+	int64_t before_seq, listed;			       /* in that list */
 	bool listing, synced;
+	bool full, waiting; /* the client has enough to read; the snapshot goes on when it has read */
 	struct buf held;
 	int64_t behind; /* bytes written since the client last took all */
 };
@@ -40,6 +44,13 @@ static void send_bytes(struct watcher *w, const struct buf *b)
 		w->behind += (int64_t)b->len;
 	if (w->behind > BEHIND_MAX)
 		http_stream_fail(w->x);
+}
+
+/* Of the snapshot: as much as there is at once, then the client reads first. */
+static void send_page(struct watcher *w, const struct buf *b)
+{
+	if (!http_stream_write(w->x, buf_str(b), b->len))
+		w->full = true;
 }
 
 static void add_noun(struct buf *out, const char *event, json_t *j)
@@ -73,6 +84,8 @@ static void heard(void *arg, const struct job *job, const struct service *servic
 		send_bytes(w, &out);
 	else
 		buf_add(&w->held, buf_str(&out), out.len);
+	if (w->held.len > BEHIND_MAX)
+		http_stream_fail(w->x);
 	buf_done(&out);
 }
 
@@ -85,10 +98,17 @@ static void beat(void *arg)
 	buf_done(&out);
 }
 
+static void list_next(struct watcher *w);
+
 static void want(void *arg)
 {
 	struct watcher *w = arg;
 	w->behind = 0;
+	w->full = false;
+	if (!w->waiting)
+		return;
+	w->waiting = false;
+	list_next(w);
 }
 
 static void closed(void *arg)
@@ -97,7 +117,7 @@ static void closed(void *arg)
 	w->x = NULL;
 	ctl_watch_free(w->watch);
 	loop_timer_free(w->heartbeat);
-	api_stream_leave(w->api);
+	api_stream_leave(w->api, &w->who);
 	if (!w->listing)
 		watcher_free(w);
 }
@@ -132,8 +152,6 @@ static bool listed(struct watcher *w, const struct err *err)
 	return true;
 }
 
-static void list_next(struct watcher *w);
-
 static void on_services(void *arg, const struct service *const *services, size_t count, bool more,
 			const struct err *err)
 {
@@ -144,7 +162,7 @@ static void on_services(void *arg, const struct service *const *services, size_t
 	for (size_t i = 0; i < count; i++)
 		if (services[i]->state != SERVICE_DELETED && wants_service(w, services[i]))
 			add_noun(&out, "model", service_format(services[i]));
-	send_bytes(w, &out);
+	send_page(w, &out);
 	buf_done(&out);
 	sync_now(w);
 }
@@ -157,9 +175,14 @@ static void on_jobs(void *arg, const struct job *const *jobs, size_t count, bool
 		return;
 	for (size_t i = 0; i < count; i++)
 		add_noun(&out, "job", job_format(jobs[i]));
-	send_bytes(w, &out);
+	send_page(w, &out);
 	buf_done(&out);
-	w->state++;
+	w->listed += (int64_t)count;
+	w->before_seq = count ? jobs[count - 1]->seq : 0;
+	if (!more || !count || w->listed >= SNAPSHOT_JOBS_MAX) {
+		w->state++;
+		w->before_seq = w->listed = 0;
+	}
 	list_next(w);
 }
 
@@ -173,7 +196,7 @@ static void on_one(void *arg, const struct ctl_result *result, const struct err 
 		add_noun(&out, "job", job_format(result->job));
 	if (!err->code && result->service)
 		add_noun(&out, "model", service_format(result->service));
-	send_bytes(w, &out);
+	send_page(w, &out);
 	buf_done(&out);
 	sync_now(w);
 }
@@ -181,6 +204,10 @@ static void on_one(void *arg, const struct ctl_result *result, const struct err 
 static void list_next(struct watcher *w)
 {
 	struct ctl *ctl = w->api->config.ctl;
+	if (w->full) {
+		w->waiting = true;
+		return;
+	}
 	while (w->state < JOB_STATE_COUNT && job_state_is_terminal(w->state))
 		w->state++;
 	w->listing = true;
@@ -189,7 +216,8 @@ static void list_next(struct watcher *w)
 	} else if (*w->model) {
 		ctl_service_get(ctl, &w->who, w->model, on_one, w);
 	} else if (w->state < JOB_STATE_COUNT) {
-		struct ctl_list_query q = {.state = w->state, .limit = 1000};
+		struct ctl_list_query q = {
+		    .state = w->state, .limit = PAGE_JOBS, .before_seq = w->before_seq};
 		ctl_job_list(ctl, &w->who, &q, on_jobs, w);
 	} else {
 		struct ctl_list_query q = {.state = -1, .limit = 1000};
@@ -208,7 +236,7 @@ static void get_watch(struct http_exchange *x, void *app)
 		core_name_check("job", job, &err);
 	if (!err.code && model)
 		core_name_check("model", model, &err);
-	if (err.code || api_stream_enter(a, &err) < 0) {
+	if (err.code || api_stream_enter(a, api_principal(x), &err) < 0) {
 		http_reply_error(x, &err);
 		return;
 	}

@@ -84,6 +84,27 @@ static int make_token(struct server *s, struct err *err)
 	return server_folder_write_token(&s->folder, token, err);
 }
 
+static void claim_bucket(void *arg, const struct store_key *key)
+{
+	struct server *s = arg;
+	struct err err = ERR_INIT;
+	if (s->blobs->ops->bucket_create(s->blobs, key->org, key->org, &err) < 0)
+		log_error("server.bucket org=%s error=\"%s\"", key->org, err.msg);
+}
+
+static int each_key(struct store_tx *tx, void *arg, struct err *err)
+{
+	return store_key_each(tx, claim_bucket, arg, err);
+}
+
+/* What jobs leave is kept in the bucket that has the name of their organisation. It is taken before anybody
+ * is served, so that nobody else can take it. */
+static int claim_buckets(struct server *s, struct err *err)
+{
+	int r = store_run(s->store, each_key, s, err);
+	return r < 0 ? r : s->blobs->ops->bucket_create(s->blobs, FIRST_ORG, FIRST_ORG, err);
+}
+
 static int open_stores(struct server *s, struct err *err)
 {
 	CLEANUP(free) char *path = mem_printf("%s/meta.db", s->options.data_folder);
@@ -93,9 +114,7 @@ static int open_stores(struct server *s, struct err *err)
 		r = make_token(s, err);
 	if (r == 0)
 		r = blobs_open(s->options.data_folder, &s->blobs, err);
-	if (r == 0)
-		r = s->blobs->ops->bucket_create(s->blobs, FIRST_ORG, FIRST_ORG, err);
-	return r;
+	return r == 0 ? claim_buckets(s, err) : r;
 }
 
 static int open_backend(struct server *s, struct err *err)
