@@ -14,6 +14,7 @@
 
 #define CONNECTION_MEMORY ((size_t)32 * 1024) /* bounds request line and headers */
 #define IDLE_SECONDS 75
+#define BROKEN_MAX 64 /* shut already and still counted */
 #define NS_PER_MS 1000000
 
 struct http1 {
@@ -29,7 +30,8 @@ struct h1_connection {
 	struct http1 *http1;
 	struct loop_timer timer; /* what is awaited must be there by then */
 	int fd;
-	bool busy; /* between the end of the headers and the end of the answer */
+	bool busy;   /* between the end of the headers and the end of the answer */
+	bool broken; /* shut by us; libmicrohttpd will see it */
 };
 
 struct h1_call {
@@ -49,12 +51,19 @@ static void timer_set(struct h1_connection *c, int64_t ms)
 	server_loop_timer_start(c->http1->server->loop, &c->timer, clock_monotonic_ns() + ms * NS_PER_MS);
 }
 
+/* libmicrohttpd sees the end and cleans up. */
+static void break_off(struct h1_connection *c)
+{
+	c->broken = true;
+	shutdown(c->fd, SHUT_RDWR);
+	c->http1->dirty = true;
+}
+
 static void on_timer(struct loop_timer *t)
 {
 	struct h1_connection *c = CONTAINER_OF(t, struct h1_connection, timer);
 
-	shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
-	c->http1->dirty = true;
+	break_off(c);
 }
 
 static struct h1_connection *connection_of(struct MHD_Connection *mhd)
@@ -301,7 +310,8 @@ int http1_new(struct server *s, struct http1 **ret, struct err *err)
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)s->options->connections_max, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	    (unsigned)s->options->connections_max + BROKEN_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_END);
 	if (!h->daemon) {
 		free(h);
 		return err_set(err, ERR_INTERNAL, "cannot start the HTTP/1 server");
@@ -336,6 +346,20 @@ void http1_accept(struct http1 *h, int fd, const void *address, unsigned address
 		return;
 	}
 	h->dirty = true;
+}
+
+bool http1_drop_idle(struct http1 *h)
+{
+	struct h1_connection *c;
+
+	LIST_EACH(c, &h->connections, node)
+	{
+		if (c->busy || c->broken)
+			continue;
+		break_off(c);
+		return true;
+	}
+	return false;
 }
 
 void http1_drain(struct http1 *h)

@@ -229,6 +229,20 @@ void http2_accept(struct http2 *h, int fd)
 	connection_event(&c->source, EPOLLIN);
 }
 
+bool http2_drop_idle(struct http2 *h)
+{
+	struct h2_connection *c;
+
+	LIST_EACH(c, &h->connections, node)
+	{
+		if (!list_empty(&c->streams) || c->updating)
+			continue;
+		connection_free(c);
+		return true;
+	}
+	return false;
+}
+
 void http2_drain(struct http2 *h)
 {
 	struct h2_connection *c;

@@ -125,6 +125,18 @@ static void pause_over(struct loop_timer *t)
 	server_loop_change(l->server->loop, &l->source, EPOLLIN);
 }
 
+static bool is_full(const struct server *s)
+{
+	return s->connections >= s->options->connections_max;
+}
+
+/* A connection that nobody uses gives way: clients open another when they need one, and whoever opens them to
+ * keep others out keeps out himself. */
+static bool make_room(struct server *s)
+{
+	return http2_drop_idle(s->http2) || http1_drop_idle(s->http1);
+}
+
 static void accept_event(struct loop_source *source, uint32_t events)
 {
 	struct listener *l = CONTAINER_OF(source, struct listener, source);
@@ -138,7 +150,7 @@ static void accept_event(struct loop_source *source, uint32_t events)
 				pause_accepting(l);
 			return;
 		}
-		if (l->server->connections >= l->server->options->connections_max)
+		if (is_full(l->server) && !make_room(l->server))
 			close(fd);
 		else
 			sniff_start(l, fd, &address, len);

@@ -36,11 +36,13 @@ void http1_accept(struct http1 *h, int fd, const void *address, unsigned address
 /* Work that libmicrohttpd wants done before the loop waits; returns its wish for the wait in ms, -1 = none.
  */
 int http1_before_wait(struct http1 *h);
-void http1_drain(struct http1 *h); /* closes idle connections; answers in flight go out and close */
+bool http1_drop_idle(struct http1 *h); /* the oldest connection without a call; false when there is none */
+void http1_drain(struct http1 *h);     /* closes idle connections; answers in flight go out and close */
 
 int http2_new(struct server *s, struct http2 **ret, struct err *err);
 void http2_free(struct http2 *h);
 void http2_accept(struct http2 *h, int fd);
-void http2_drain(struct http2 *h); /* GOAWAY; connections close after their last answer */
+bool http2_drop_idle(struct http2 *h); /* the same */
+void http2_drain(struct http2 *h);     /* GOAWAY; connections close after their last answer */
 
 #endif

@@ -166,6 +166,22 @@ def test_silent_and_slow_connections_are_closed_and_block_nobody(model):
         assert server.predict({"x": X})[0]["y"].tolist() == [[2, 4, 6, 8]]
 
 
+@pytest.mark.parametrize("start", [PREFACE + b"\0\0\0\x04\0\0\0\0\0", b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\n\r\n"],
+                         ids=["h2", "http1"])
+def test_idle_connections_keep_nobody_out(model, start):
+    with Server(model, flags=["--max_connections", "20"]) as server:
+        idle = []
+        for _ in range(40):
+            s = server.socket()
+            s.sendall(start)
+            assert s.recv(1000)
+            idle.append(s)
+        assert server.predict({"x": X})[0]["y"].tolist() == [[2, 4, 6, 8]]
+        assert server.rest({"instances": X.tolist()})[0] == 200
+        for s in idle:
+            s.close()
+
+
 @pytest.mark.parametrize("data", [
     PREFACE + b"\xff" * 100,
     PREFACE + b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\1\x01\5\0\0\0\1\xff",
