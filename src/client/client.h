@@ -71,7 +71,7 @@ int client_grpc_predict(const char *address, const char *model, const json_t *me
 
 /* Where the server is and who we are: CLOUDML_ENDPOINT and CLOUDML_TOKEN, else ~/.config/cloudml/config.json
  * {"endpoint", "token"} (unless a data folder is named), else the data folder's run/server.json and
- * root-token. */
+ * root-token. A file's token is only taken for the endpoint that the file names. */
 struct client_config {
 	char *endpoint, *token; /* NULL when unknown */
 	char *data_folder;

@@ -39,13 +39,32 @@ static void take_string(const json_t *j, const char *key, char **ret)
 		*ret = mem_strdup(s);
 }
 
-static void load_file(const char *path, struct client_config *ret)
+/* A token goes to the server that it was made for, to no other that CLOUDML_ENDPOINT may name. */
+static bool is_same_server(const char *endpoint, const char *other)
+{
+	static const char local[] = "http://localhost:";
+	CLEANUP(free)
+	char *named = str_starts(endpoint, local)
+			  ? mem_printf("http://127.0.0.1:%s", endpoint + strlen(local))
+			  : mem_strdup(endpoint);
+	size_t len = strlen(named);
+	while (len && named[len - 1] == '/')
+		named[--len] = 0;
+	return strcmp(named, other) == 0;
+}
+
+/* False when the file is about another server than the one that is known already. */
+static bool load_file(const char *path, struct client_config *ret)
 {
 	CLEANUP(json) json_t *j = NULL;
 	if (json_read_file(AT_FDCWD, path, 65536, &j, NULL) < 0)
-		return;
+		return !ret->endpoint;
+	const char *endpoint = json_string_value(json_object_get(j, "endpoint"));
+	if (ret->endpoint && (!endpoint || !is_same_server(ret->endpoint, endpoint)))
+		return false;
 	take_string(j, "endpoint", &ret->endpoint);
 	take_string(j, "token", &ret->token);
+	return true;
 }
 
 static void load_user_file(struct client_config *ret)
@@ -82,8 +101,8 @@ void client_config_load(const char *data_folder, struct client_config *ret)
 	if (!data_folder && !getenv("CLOUDML_DATA"))
 		load_user_file(ret);
 	CLEANUP(free) char *server = mem_printf("%s/run/server.json", ret->data_folder);
-	load_file(server, ret);
-	if (!ret->token)
+	bool ours = load_file(server, ret);
+	if (!ret->token && ours)
 		load_root_token(ret);
 }
 
