@@ -36,40 +36,52 @@ static void capacity(struct backend *b, struct resources *ret)
 				  .memory_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE)};
 }
 
-/* A copy by way of the format that the folder has anyhow. */
-static int copy_spec(const struct task_spec *spec, struct task_spec *ret, struct err *err)
+/* The folder of the same name goes first. */
+static int launch_after_removal(struct local_task *t, const struct task_spec *spec, struct err *err)
 {
-	CLEANUP(json) json_t *j = task_spec_format(spec);
-	return j ? task_spec_parse(j, ret, err)
-		 : err_set(err, ERR_INTERNAL, "cannot format the task's specification");
+	if (t->again)
+		return 0;
+	struct task_spec *again = MEM_NEW(struct task_spec);
+	task_spec_init(again);
+	int r = local_copy_spec(spec, again, err);
+	if (r < 0) {
+		task_spec_done(again);
+		free(again);
+		return r;
+	}
+	t->again = again;
+	return 0;
+}
+
+/* It will not be launched again, and its removal is told. */
+static void give_up_again(struct local_task *t)
+{
+	if (t->again)
+		task_spec_done(t->again);
+	free(t->again);
+	t->again = NULL;
+	t->unreported = false;
 }
 
 static int launch(struct backend *b, const struct task_spec *spec, struct err *err)
 {
 	struct local *l = local_of(b);
-	if (map_get(l->tasks, spec->name))
+	struct local_task *t = map_get(l->tasks, spec->name);
+	if (t && t->step != STEP_REMOVE)
 		return 0;
 	int r = path_check(spec->name, strlen(spec->name), err);
 	if (r < 0 || strchr(spec->name, '/') || spec->name[0] == '.')
 		return err_set(err, ERR_INVALID, "'%s' is not a name for a task", spec->name);
 	if (spec->limits.gpu > 0)
 		return err_set(err, ERR_UNSUPPORTED, "this machine has no GPU for tasks; ask for none");
-	struct local_task *t = local_task_new(l, spec->name);
-	r = copy_spec(spec, &t->spec, err);
-	if (r == 0)
-		r = local_plan(l, &t->spec, &t->plan, err);
-	if (r < 0) {
-		map_delete(l->tasks, spec->name);
-		return r;
-	}
-	task_status_of_spec(&t->status, &t->spec);
-	local_launch(t);
-	return 0;
+	return t ? launch_after_removal(t, spec, err) : local_launch_new(l, spec, err);
 }
 
 static int stop(struct backend *b, const char *task, enum fail_class why, int64_t grace_ms, struct err *err)
 {
 	struct local_task *t = map_get(local_of(b)->tasks, task);
+	if (t && t->step == STEP_REMOVE)
+		give_up_again(t);
 	if (!t || t->step >= STEP_COLLECT)
 		return 0;
 	t->stop = (struct task_stop){.why = why, .grace_ms = grace_ms < 0 ? 0 : grace_ms};
@@ -109,6 +121,8 @@ static int remove_task(struct backend *b, const char *task, struct err *err)
 	}
 	if (t->step < STEP_ENDED)
 		return err_set(err, ERR_STATE, "task '%s' has not ended; stop it first", task);
+	if (t->step == STEP_REMOVE)
+		give_up_again(t);
 	if (t->step == STEP_ENDED)
 		local_remove(t);
 	return 0;

@@ -84,7 +84,8 @@ static void adopt(struct local *l, struct found *f)
 	t->status = f->status;
 	memcpy(t->status.name, t->name, sizeof(t->name));
 	t->record = f->record;
-	if (!f->has_spec && !f->has_started) { /* nobody was told that it exists */
+	if (!f->has_spec && !f->has_started) {
+		t->unreported = true;
 		local_remove(t);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/json.h"
@@ -233,6 +234,22 @@ static void on_remove_again(void *arg)
 	local_remove(arg);
 }
 
+/* Takes spec, which may be NULL. What cannot be launched now is gone, as the controller sees at its next
+ * look. */
+static void launch_again(struct local *l, struct task_spec *spec)
+{
+	struct err err = ERR_INIT;
+	if (!spec)
+		return;
+	if (!map_get(l->tasks, spec->name) && local_launch_new(l, spec, &err) < 0) {
+		log_warn("task.launch task=%s error=\"%s\"", spec->name, err.msg);
+		if (l->observer.task_removed)
+			l->observer.task_removed(l->observer.arg, spec->name);
+	}
+	task_spec_done(spec);
+	free(spec);
+}
+
 static void remove_done(void *arg)
 {
 	struct local_task *t = arg;
@@ -248,9 +265,12 @@ static void remove_done(void *arg)
 	struct local *l = t->local;
 	char name[TASK_NAME_MAX + 1];
 	memcpy(name, t->name, sizeof(name));
+	bool reported = !t->unreported;
+	struct task_spec *again = STEAL(t->again);
 	map_delete(l->tasks, name);
-	if (l->observer.task_removed)
+	if (reported && l->observer.task_removed)
 		l->observer.task_removed(l->observer.arg, name);
+	launch_again(l, again);
 }
 
 void local_remove(struct local_task *t)

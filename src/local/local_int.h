@@ -55,7 +55,9 @@ struct local_task {
 	struct loop_timer *retry_timer;
 	int64_t retry_ms;
 	bool noted_skipped, last_of_owner;
-	struct err err; /* of the work on the pool */
+	bool unreported;	 /* being removed, and nobody was told that it exists */
+	struct task_spec *again; /* launched again while it is being removed */
+	struct err err;		 /* of the work on the pool */
 };
 
 /* local_task.c */
@@ -70,6 +72,10 @@ void local_task_work(struct local_task *t, void (*work)(void *), void (*done)(vo
 bool local_task_work_done(struct local_task *t); /* first in each done: false = closing, t may be gone */
 
 /* local_launch.c */
+int local_copy_spec(const struct task_spec *spec, struct task_spec *ret,
+		    struct err *err); /* into an initialised one */
+int local_launch_new(struct local *l, const struct task_spec *spec,
+		     struct err *err);	 /* a name that is free */
 void local_launch(struct local_task *t); /* STEP_LAUNCH: writes the folder, then spawns */
 int local_plan(struct local *l, const struct task_spec *spec, struct task_plan *ret, struct err *err);
 

@@ -162,3 +162,26 @@ void local_launch(struct local_task *t)
 	t->step = STEP_LAUNCH;
 	local_task_work(t, launch_work, launch_done);
 }
+
+/* A copy by way of the format that the folder has anyhow. */
+int local_copy_spec(const struct task_spec *spec, struct task_spec *ret, struct err *err)
+{
+	CLEANUP(json) json_t *j = task_spec_format(spec);
+	return j ? task_spec_parse(j, ret, err)
+		 : err_set(err, ERR_INTERNAL, "cannot format the task's specification");
+}
+
+int local_launch_new(struct local *l, const struct task_spec *spec, struct err *err)
+{
+	struct local_task *t = local_task_new(l, spec->name);
+	int r = local_copy_spec(spec, &t->spec, err);
+	if (r == 0)
+		r = local_plan(l, &t->spec, &t->plan, err);
+	if (r < 0) {
+		map_delete(l->tasks, spec->name);
+		return r;
+	}
+	task_status_of_spec(&t->status, &t->spec);
+	local_launch(t);
+	return 0;
+}

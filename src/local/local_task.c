@@ -47,6 +47,9 @@ void local_task_free(void *task)
 	loop_timer_free(t->retry_timer);
 	task_spec_done(&t->spec);
 	task_plan_done(&t->plan);
+	if (t->again)
+		task_spec_done(t->again);
+	free(t->again);
 	free(t->folder);
 	free(t);
 }
