@@ -100,10 +100,10 @@ class Running:
             self.process = subprocess.Popen(args, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
     def text(self):
-        return pathlib.Path(self.out_path).read_text(errors="replace")
+        return pathlib.Path(self.out_path).read_bytes().decode(errors="replace")
 
     def notes(self):
-        return pathlib.Path(self.err_path).read_text(errors="replace")
+        return pathlib.Path(self.err_path).read_bytes().decode(errors="replace")
 
     def wait_text(self, part, timeout=PATIENCE):
         until(f"'{part}' in the output of {' '.join(self.args)}", lambda: part in self.text() or self.over(), timeout)
@@ -148,9 +148,10 @@ class Platform:
 
     def cli(self, *args, cwd=None, text=None, env=None, timeout=PATIENCE):
         command = [CLOUDML, *map(str, args)]
-        r = subprocess.run(command, env={**self.env, **(env or {})}, cwd=cwd or self.home, input=text or "",
-                           capture_output=True, text=True, errors="replace", timeout=timeout)
-        return Result(["cloudml", *command[1:]], r.returncode, r.stdout, r.stderr)
+        r = subprocess.run(command, env={**self.env, **(env or {})}, cwd=cwd or self.home, timeout=timeout,
+                           input=(text or "").encode(), capture_output=True)
+        return Result(["cloudml", *command[1:]], r.returncode, r.stdout.decode(errors="replace"),
+                      r.stderr.decode(errors="replace"))
 
     def json(self, *args, **how):
         return self.cli("--json", *args, **how).json()

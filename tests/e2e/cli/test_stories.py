@@ -112,6 +112,10 @@ class Running(platform.Case):
         job = self.p.wait_job(job["id"], "cancelled")
         self.assertEqual(job["exit"]["class"], "cancelled")
 
+    def test_a_last_line_without_its_end_is_shown(self):
+        done = self.p.cli("run", "-F", "python", "--", "python", "-c", "print('whole'); print('no end', end='')").ok()
+        self.assertTrue(done.out.rstrip("\n").endswith("whole\nno end"), done)
+
     def test_detached_it_prints_the_id_alone(self):
         told = self.p.cli("run", "-d", "-q", "-F", "python", "--", "python", "-c", "print('quiet')").ok()
         self.assertEqual(len(told.out.split()), 1, told)
