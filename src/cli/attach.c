@@ -198,7 +198,7 @@ static int watch(struct view *v, const char *watch_path, const char *log_path, s
 	return r;
 }
 
-int cli_job_exit(const json_t *job)
+static int job_exit(const json_t *job)
 {
 	const json_t *exit_record = json_object_get(job, "exit");
 	int64_t code = cli_int(exit_record, "code");
@@ -243,7 +243,7 @@ int cli_attach_job(struct cli *c, const json_t *job, struct err *err)
 	int r = watch(&v, watch_path, log_path, err);
 	if (r >= 0) {
 		print_job_end(c, v.last);
-		r = cli_job_exit(v.last);
+		r = job_exit(v.last);
 	} else if (err->code == ERR_CANCELLED) {
 		CLEANUP(free) char *attach = mem_printf("cloudml jobs attach %s", id);
 		CLEANUP(free) char *cancel = mem_printf("cloudml jobs cancel %s", id);

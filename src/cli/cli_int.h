@@ -95,15 +95,10 @@ int64_t cli_now_ms(void);
 
 /* Looks up JOB: "-" or "last" = the newest job. *ret owned. */
 int cli_get_job(struct cli *c, const char *id, json_t **ret, struct err *err);
-int cli_get_model(struct cli *c, const char *name, json_t **ret, struct err *err);
 /* Shows a job live until it ends or Ctrl-C (attach.c). Returns the exit status that follows the job. */
 int cli_attach_job(struct cli *c, const json_t *job, struct err *err);
 /* Waits until a model is ready, with progress; ERR_STATE when it failed. *ret owned. */
 int cli_wait_model(struct cli *c, const char *name, json_t **ret, struct err *err);
-int cli_job_exit(const json_t *job); /* exit status of a finished job */
-void cli_print_model_help(const struct cli *c, const json_t *model, const json_t *metadata);
-/* Example request for a model's signature from its metadata: {"instances": […]}; owned, NULL when unknown. */
-json_t *cli_example_request(const json_t *metadata);
 
 cli_run_fn cmd_up, cmd_down, cmd_status, cmd_doctor, cmd_console, cmd_version;
 cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_logs, cmd_jobs_events,

@@ -17,7 +17,7 @@ static char *model_path(const char *name, const char *suffix)
 	return mem_printf("/api/v1/models/%s%s", escaped, suffix);
 }
 
-int cli_get_model(struct cli *c, const char *name, json_t **ret, struct err *err)
+static int get_model(struct cli *c, const char *name, json_t **ret, struct err *err)
 {
 	CLEANUP(free) char *path = model_path(name, "");
 	int r = cli_connect(c, err);
@@ -47,7 +47,8 @@ static json_t *example_value(const json_t *dims, size_t level, const char *dtype
 	return list;
 }
 
-json_t *cli_example_request(const json_t *metadata)
+/* {"instances": […]} for the signature in the metadata; owned, NULL when unknown. */
+static json_t *example_request(const json_t *metadata)
 {
 	const json_t *inputs = json_object_get(default_signature(metadata), "inputs");
 	json_t *row = json_object(), *input;
@@ -92,7 +93,7 @@ static void print_tensors(const char *title, const json_t *tensors)
 
 static void print_snippets(const struct cli *c, const json_t *model, const json_t *metadata)
 {
-	CLEANUP(json) json_t *example = cli_example_request(metadata);
+	CLEANUP(json) json_t *example = example_request(metadata);
 	CLEANUP(free) char *text = example ? json_dumps(example, JSON_COMPACT) : NULL;
 	const char *name = cli_str(model, "name"), *url = cli_str(model, "http_url");
 	if (text && strlen(text) <= 400)
@@ -112,7 +113,7 @@ static void print_snippets(const struct cli *c, const json_t *model, const json_
 	cli_hint(c, delete, "stop it");
 }
 
-void cli_print_model_help(const struct cli *c, const json_t *model, const json_t *metadata)
+static void print_model_help(const struct cli *c, const json_t *model, const json_t *metadata)
 {
 	const json_t *signature = default_signature(metadata);
 	printf("%-10s%s%s%s\n", "model", cli_color(c, "bold"), cli_str(model, "name"), cli_color_end(c));
@@ -142,7 +143,7 @@ static int show_model(struct cli *c, const json_t *model, struct err *err)
 		cli_print_json(copy);
 		return 0;
 	}
-	cli_print_model_help(c, model, metadata);
+	print_model_help(c, model, metadata);
 	return 0;
 }
 
@@ -185,7 +186,7 @@ static int model_version_flag(json_t *spec, const char *value, struct err *err)
 static bool already_there(struct cli *c, const json_t *spec, json_t **ret)
 {
 	json_t *found = NULL;
-	if (cli_get_model(c, cli_str(spec, "name"), &found, NULL) < 0)
+	if (get_model(c, cli_str(spec, "name"), &found, NULL) < 0)
 		return false;
 	const json_t *theirs = json_object_get(found, "spec");
 	const char *uri = cli_str(theirs, "uri"), *job = cli_str(spec, "job");
@@ -316,7 +317,7 @@ int cmd_models_list(struct cli *c, const struct cli_args *a, struct err *err)
 int cmd_models_describe(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *model = NULL;
-	int r = cli_get_model(c, a->positional[0], &model, err);
+	int r = get_model(c, a->positional[0], &model, err);
 	return r < 0 ? r : show_model(c, model, err);
 }
 
@@ -338,7 +339,7 @@ static int read_request(const char *file, const json_t *metadata, json_t **ret, 
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	if (!file) {
-		*ret = cli_example_request(metadata);
+		*ret = example_request(metadata);
 		return *ret ? 0
 			    : err_set(err, ERR_INVALID,
 				      "the model says nothing of its inputs; give a request with --file");
@@ -360,7 +361,7 @@ int cmd_models_predict(struct cli *c, const struct cli_args *a, struct err *err)
 	CLEANUP(free) char *metadata_path = model_path(a->positional[0], "/metadata");
 	CLEANUP(free) char *predict_path = model_path(a->positional[0], "/predict");
 	bool grpc = cli_opt(a, "grpc") != NULL, needs_metadata = grpc || !cli_opt(a, "file");
-	int r = cli_get_model(c, a->positional[0], &model, err);
+	int r = get_model(c, a->positional[0], &model, err);
 	if (r >= 0 && needs_metadata)
 		r = client_call(c->client, "GET", metadata_path, NULL, NULL, &metadata, err);
 	if (r >= 0)

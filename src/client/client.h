@@ -21,10 +21,6 @@ struct client;
 /* Copies both. token NULL = no credential. Returns owned. */
 int client_new(const char *endpoint, const char *token, struct client **ret, struct err *err);
 void client_free(struct client *c);
-static inline void cleanup_client(struct client **c)
-{
-	client_free(*c);
-}
 const char *client_endpoint(const struct client *c);
 
 /* One JSON call. path starts with '/' and is encoded already (client_escape). body may be NULL; borrows it.

@@ -23,8 +23,6 @@ struct ctl_call *call_new(const struct principal *who, const char *id, const str
 void call_submit(struct ctl *c, struct ctl_call *call);
 void call_answer(struct ctl_call *call, const struct ctl_result *result,
 		 const struct err *err); /* once; later ones are dropped */
-void call_abandon(struct ctl_op *op, const struct err *err);
-void call_release(struct ctl_op *op);
 int check_bucket(const char *what, const char *uri, const char *org, struct err *err);
 int resolve_framework(struct ctl *c, char **name, char **version, struct err *err);
 

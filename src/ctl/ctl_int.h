@@ -108,7 +108,7 @@ struct ctl_counts {
 struct ctl {
 	struct ctl_config config;
 	int refs; /* one of the owner, one of each op */
-	bool closed, attached, attach_reported;
+	bool closed, attached;
 	bool is_pumping, schedule_wanted;
 	void (*ready)(void *arg);
 	void *ready_arg;

@@ -19,12 +19,12 @@ void call_answer(struct ctl_call *call, const struct ctl_result *result, const s
 		done(call->arg, result ? result : &nothing, err ? err : &none);
 }
 
-void call_abandon(struct ctl_op *op, const struct err *err)
+static void call_abandon(struct ctl_op *op, const struct err *err)
 {
 	call_answer(CONTAINER_OF(op, struct ctl_call, op), NULL, err);
 }
 
-void call_release(struct ctl_op *op)
+static void call_release(struct ctl_op *op)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
 	job_free(call->job);

@@ -11,7 +11,5 @@ bool cgroup_is_v2(const struct cgroup_tree *t);
 void cgroup_folder(const struct cgroup_tree *t, const char *controller, const char *name, char *ret,
 		   size_t cap);
 int cgroup_write(const char *path, const char *text, struct err *err);
-/* The number in a file, or behind 'key' at the start of a line; -1 when unknown ("max" too). */
-int64_t cgroup_number(const char *folder, const char *file, const char *key);
 
 #endif

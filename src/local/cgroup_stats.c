@@ -22,7 +22,8 @@ int cgroup_write(const char *path, const char *text, struct err *err)
 	return 0;
 }
 
-int64_t cgroup_number(const char *folder, const char *file, const char *key)
+/* The number in a file, or behind 'key' at the start of a line; -1 when unknown ("max" too). */
+static int64_t read_number(const char *folder, const char *file, const char *key)
 {
 	char path[PATH_MAX], *end;
 	CLEANUP(buf) struct buf text = BUF_INIT;
@@ -53,25 +54,25 @@ static void stats_v1(const struct cgroup_tree *t, const char *name, struct conta
 	cgroup_folder(t, "memory", name, memory, sizeof(memory));
 	cgroup_folder(t, "cpuacct", name, cpu, sizeof(cpu));
 	cgroup_folder(t, "pids", name, pids, sizeof(pids));
-	int64_t nanoseconds = cgroup_number(cpu, "cpuacct.usage", NULL);
+	int64_t nanoseconds = read_number(cpu, "cpuacct.usage", NULL);
 	ret->cpu_usec = nanoseconds < 0 ? -1 : nanoseconds / 1000;
-	ret->memory_bytes = without_cache(cgroup_number(memory, "memory.usage_in_bytes", NULL),
-					  cgroup_number(memory, "memory.stat", "total_inactive_file"));
-	ret->memory_peak_bytes = cgroup_number(memory, "memory.max_usage_in_bytes", NULL);
-	ret->processes = cgroup_number(pids, "pids.current", NULL);
-	ret->oom_kills = cgroup_number(memory, "memory.oom_control", "oom_kill");
+	ret->memory_bytes = without_cache(read_number(memory, "memory.usage_in_bytes", NULL),
+					  read_number(memory, "memory.stat", "total_inactive_file"));
+	ret->memory_peak_bytes = read_number(memory, "memory.max_usage_in_bytes", NULL);
+	ret->processes = read_number(pids, "pids.current", NULL);
+	ret->oom_kills = read_number(memory, "memory.oom_control", "oom_kill");
 }
 
 static void stats_v2(const struct cgroup_tree *t, const char *name, struct container_stats *ret)
 {
 	char folder[PATH_MAX];
 	cgroup_folder(t, "", name, folder, sizeof(folder));
-	ret->cpu_usec = cgroup_number(folder, "cpu.stat", "usage_usec");
-	ret->memory_bytes = without_cache(cgroup_number(folder, "memory.current", NULL),
-					  cgroup_number(folder, "memory.stat", "inactive_file"));
-	ret->memory_peak_bytes = cgroup_number(folder, "memory.peak", NULL);
-	ret->processes = cgroup_number(folder, "pids.current", NULL);
-	ret->oom_kills = cgroup_number(folder, "memory.events", "oom_kill");
+	ret->cpu_usec = read_number(folder, "cpu.stat", "usage_usec");
+	ret->memory_bytes = without_cache(read_number(folder, "memory.current", NULL),
+					  read_number(folder, "memory.stat", "inactive_file"));
+	ret->memory_peak_bytes = read_number(folder, "memory.peak", NULL);
+	ret->processes = read_number(folder, "pids.current", NULL);
+	ret->oom_kills = read_number(folder, "memory.events", "oom_kill");
 }
 
 int cgroup_stats(const struct cgroup_tree *t, const char *name, struct container_stats *ret, struct err *err)
@@ -93,6 +94,6 @@ void cgroup_final(const struct cgroup_tree *t, const char *name, int64_t *ret_oo
 	char folder[PATH_MAX];
 	bool v2 = cgroup_is_v2(t);
 	cgroup_folder(t, "memory", name, folder, sizeof(folder));
-	*ret_oom_kills = cgroup_number(folder, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
-	*ret_peak_bytes = cgroup_number(folder, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
+	*ret_oom_kills = read_number(folder, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+	*ret_peak_bytes = read_number(folder, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
 }

@@ -40,7 +40,6 @@ struct container_record {
 	int64_t started_ms, ended_ms;
 };
 int container_record_parse(const char *text, struct container_record *ret, struct err *err);
-int container_record_read(const char *folder, struct container_record *ret, struct err *err);
 
 struct cgroup_tree container_tree(const struct runtime *r);
 

@@ -105,7 +105,7 @@ int container_record_parse(const char *text, struct container_record *ret, struc
 	return 0;
 }
 
-int container_record_read(const char *folder, struct container_record *ret, struct err *err)
+static int container_record_read(const char *folder, struct container_record *ret, struct err *err)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	char path[PATH_MAX];

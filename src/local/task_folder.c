@@ -27,7 +27,7 @@ void task_plan_done(struct task_plan *p)
 	*p = (struct task_plan){0};
 }
 
-json_t *task_plan_format(const struct task_plan *p)
+static json_t *task_plan_format(const struct task_plan *p)
 {
 	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "title",
 			 p->title ? p->title : "", "packages", json_from_strings(p->packages), "env",
@@ -38,7 +38,7 @@ json_t *task_plan_format(const struct task_plan *p)
 			 (json_int_t)p->port_first, "port_last", (json_int_t)p->port_last);
 }
 
-int task_plan_parse(const json_t *j, struct task_plan *ret, struct err *err)
+static int task_plan_parse(const json_t *j, struct task_plan *ret, struct err *err)
 {
 	struct json_reader r;
 	json_reader_begin(&r, j, "plan");

@@ -30,12 +30,6 @@ struct task_plan {
 	int64_t port_first, port_last;
 };
 void task_plan_done(struct task_plan *p);
-static inline void cleanup_task_plan(struct task_plan *p)
-{
-	task_plan_done(p);
-}
-json_t *task_plan_format(const struct task_plan *p); /* returns owned */
-int task_plan_parse(const json_t *j, struct task_plan *ret, struct err *err);
 
 struct task_stop {
 	enum fail_class why;

@@ -171,8 +171,3 @@ void loop_work(struct loop *l, void (*work)(void *arg), void (*done)(void *arg),
 	int r = uv_queue_work(&l->uv, &w->uv, on_work, on_work_done);
 	assert(r == 0);
 }
-
-void *loop_uv(struct loop *l)
-{
-	return &l->uv;
-}

@@ -84,7 +84,4 @@ struct loop_dir *loop_dir_new(struct loop *l, const char *path, void (*fn)(void 
 			      void *arg, struct err *err);
 void loop_dir_free(struct loop_dir *d);
 
-/* Raw libuv loop for net's libmicrohttpd glue and nobody else; a struct uv_loop_s *. */
-void *loop_uv(struct loop *l);
-
 #endif

@@ -173,19 +173,6 @@ int grpc_timeout_parse(struct str text, int64_t *ret_ns, struct err *err)
 	return 0;
 }
 
-void grpc_timeout_format(int64_t ns, char ret[16])
-{
-	size_t i = 0;
-	int64_t value = ns < 0 ? 0 : ns;
-
-	while (i + 1 < TIMEOUT_UNITS && value > 99999999) {
-		i++;
-		value = ns / timeout_units[i].ns + (ns % timeout_units[i].ns != 0);
-	}
-	/* At most 2562048 hours, so eight digits always do. */
-	snprintf(ret, 16, "%u%c", (unsigned)value, timeout_units[i].letter);
-}
-
 void grpc_message_encode(struct buf *b, const char *text)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {

@@ -59,7 +59,6 @@ void grpc_prefix_write(uint8_t prefix[GRPC_PREFIX_BYTES], bool compressed, uint3
 
 /* "100m": up to 8 digits and a unit H M S m u n. *ret_ns is capped at INT64_MAX. ERR_INVALID. */
 int grpc_timeout_parse(struct str text, int64_t *ret_ns, struct err *err);
-void grpc_timeout_format(int64_t ns, char ret[16]); /* the finest unit that fits, rounded up */
 
 /* grpc-message: bytes outside 0x20-0x7e and '%' become %XX. Decoding leaves malformed escapes as they are. */
 void grpc_message_encode(struct buf *b, const char *text);

@@ -17,7 +17,8 @@ static int hex_value(char c)
 	return -1;
 }
 
-int http_percent_decode(const char *text, size_t len, bool plus_is_space, char *ret)
+/* Writes at most len + 1 bytes. Returns the length, -1 for a bad escape. */
+static int percent_decode(const char *text, size_t len, bool plus_is_space, char *ret)
 {
 	size_t out = 0;
 	for (size_t i = 0; i < len; i++) {
@@ -81,7 +82,7 @@ static int parse_segment(const char *text, size_t len, struct arena *arena, stru
 	char *decoded = arena_try_alloc(arena, len + 1, 1);
 	if (!decoded)
 		return err_set(err, ERR_TOO_LARGE, "the path is too long");
-	int n = http_percent_decode(text, len, false, decoded);
+	int n = percent_decode(text, len, false, decoded);
 	if (n < 0)
 		return err_set(err, ERR_INVALID, "the path has a broken percent-encoding");
 	int r = segment_check(decoded, (size_t)n, err);
@@ -115,7 +116,7 @@ static int decode_query_part(const char *text, size_t len, struct arena *arena, 
 	char *decoded = arena_try_alloc(arena, len + 1, 1);
 	if (!decoded)
 		return err_set(err, ERR_TOO_LARGE, "the query is too long");
-	int n = http_percent_decode(text, len, true, decoded);
+	int n = percent_decode(text, len, true, decoded);
 	if (n < 0)
 		return err_set(err, ERR_INVALID, "the query has a broken percent-encoding");
 	if (memchr(decoded, 0, (size_t)n) || !is_utf8(decoded, (size_t)n))

@@ -30,8 +30,5 @@ struct http_uri {
 int http_uri_parse(const char *raw, struct arena *arena, struct http_uri *ret, struct err *err);
 /* Value of a query parameter; NULL when absent. */
 const char *http_uri_query(const struct http_uri *u, const char *name);
-/* Percent-decodes 'len' bytes in place of 'ret' (len + 1 bytes); plus_is_space for queries. Returns the
- * length or -1. */
-int http_percent_decode(const char *text, size_t len, bool plus_is_space, char *ret);
 
 #endif

@@ -2,6 +2,8 @@
 /* Protocol Buffers wire format, see pb.h. */
 #include "net/pb.h"
 
+#include <string.h>
+
 void pb_init(struct pb *p, const void *data, size_t len)
 {
 	p->pos = data;
@@ -110,11 +112,6 @@ size_t pb_varint_len(uint64_t v)
 	while (v >>= 7)
 		n++;
 	return n;
-}
-
-size_t pb_tag_len(uint32_t field)
-{
-	return pb_varint_len((uint64_t)field << 3);
 }
 
 static size_t pb_varint_write(uint8_t *to, uint64_t v)

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -47,27 +46,9 @@ static inline bool pb_is(const struct pb_field *f, uint32_t number, enum pb_wire
 {
 	return f->number == number && f->wire == wire;
 }
-static inline int64_t pb_zigzag(uint64_t v)
-{
-	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-static inline float pb_float(const struct pb_field *f)
-{
-	uint32_t bits = (uint32_t)f->value;
-	float v;
-	memcpy(&v, &bits, sizeof(v));
-	return v;
-}
-static inline double pb_double(const struct pb_field *f)
-{
-	double v;
-	memcpy(&v, &f->value, sizeof(v));
-	return v;
-}
 
 /* Writer. Values equal to the default are written too: leaving them out is the caller's choice. */
 size_t pb_varint_len(uint64_t v);
-size_t pb_tag_len(uint32_t field);
 void pb_add_raw_varint(struct buf *b, uint64_t v);
 void pb_add_tag(struct buf *b, uint32_t field, enum pb_wire wire);
 void pb_add_varint(struct buf *b, uint32_t field, uint64_t v);

@@ -75,7 +75,6 @@ int store_user_insert(struct store_tx *tx, const char *org, const char *user, in
 int store_key_insert(struct store_tx *tx, const struct store_key *key, struct err *err);
 int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret,
 		   struct err *err); /* ERR_NOT_FOUND */
-int store_key_delete(struct store_tx *tx, const char *id, struct err *err);
 int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg,
 		   struct err *err);
 /* Makes a key and its token. The secret is in ret_token only. */

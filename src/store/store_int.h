@@ -53,10 +53,8 @@ struct store {
 
 /* store_schema.c */
 int schema_migrate(struct store_tx *tx, struct err *err);
-int schema_version(void);
 
 /* store_txn.c */
-void txn_run_batch(struct store *s, struct list *batch);
 void *txn_thread(void *store);
 void txn_deliver(struct store *s);
 
@@ -73,6 +71,5 @@ int sql_exec(struct store_tx *tx, struct err *err, const char *sql, const char *
 /* First column of the first row as a number. 1 = found, 0 = no row. */
 int sql_int(struct store_tx *tx, int64_t *ret, struct err *err, const char *sql, const char *fmt, ...);
 void sql_text(sqlite3_stmt *st, int column, char *ret, size_t cap);
-char *sql_text_dup(sqlite3_stmt *st, int column);
 
 #endif

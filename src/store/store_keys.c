@@ -68,12 +68,6 @@ int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret, s
 	return 0;
 }
 
-int store_key_delete(struct store_tx *tx, const char *id, struct err *err)
-{
-	int r = sql_exec(tx, err, "DELETE FROM keys WHERE id = ?", "s", id);
-	return r == 0 ? err_set(err, ERR_NOT_FOUND, "there is no key '%s'", id) : r < 0 ? r : 0;
-}
-
 int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg,
 		   struct err *err)
 {

@@ -46,7 +46,7 @@ static const char *const steps[] = {
 };
 /* clang-format on */
 
-int schema_version(void)
+static int schema_version(void)
 {
 	return ARRAY_LEN(steps);
 }

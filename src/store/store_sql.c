@@ -139,8 +139,3 @@ void sql_text(sqlite3_stmt *st, int column, char *ret, size_t cap)
 	const char *text = (const char *)sqlite3_column_text(st, column);
 	snprintf(ret, cap, "%s", text ? text : "");
 }
-
-char *sql_text_dup(sqlite3_stmt *st, int column)
-{
-	return mem_strdup((const char *)sqlite3_column_text(st, column));
-}

@@ -99,7 +99,7 @@ static void checkpoint(struct store *s)
 		store_stop(s, &err);
 }
 
-void txn_run_batch(struct store *s, struct list *batch)
+static void run_batch(struct store *s, struct list *batch)
 {
 	struct err err = ERR_INIT;
 	bool open = false;
@@ -172,7 +172,7 @@ static bool commit_queued(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 	if (list_empty(&batch))
 		return false;
-	txn_run_batch(s, &batch);
+	run_batch(s, &batch);
 	pthread_mutex_lock(&s->lock);
 	struct store_request *q;
 	LIST_EACH(q, &batch, node)
