@@ -30,6 +30,10 @@ struct task_plan {
 	int64_t port_first, port_last;
 };
 void task_plan_done(struct task_plan *p);
+static inline void cleanup_task_plan(struct task_plan *p)
+{
+	task_plan_done(p);
+}
 
 struct task_stop {
 	enum fail_class why;
