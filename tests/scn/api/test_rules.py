@@ -5,6 +5,7 @@
 import hmac
 import http.client
 import json
+import pathlib
 import re
 import socket
 import sys
@@ -67,6 +68,21 @@ class DenyByDefault(unittest.TestCase):
                     self.assertNotIn((method, path, other, answer.status),
                                      [(method, path, other, 401), (method, path, other, 403)])
         self.assertGreater(seen, 25)
+
+    def test_the_page_of_the_api_has_every_route_and_parameter_and_no_other(self):
+        """docs/api.md against the route tables, which are what openapi.json is made of."""
+        page = (pathlib.Path(__file__).parents[3] / "docs/api.md").read_text()
+        told = set()
+        for line in re.findall(r"^\| ((?:GET|POST|PUT|DELETE) /[^|`]*?) (?:`[^|]*)?\|", page, re.M):
+            method, _, rest = line.partition(" ")
+            path, _, query = rest.partition("?")
+            told.add((method, path, tuple(sorted(part.partition("=")[0] for part in query.split("&") if part))))
+        real = set()
+        for path, operations in server.get("/api/v1/openapi.json").json["paths"].items():
+            for method, operation in operations.items():
+                query = sorted(p["name"] for p in operation.get("parameters", []) if p["in"] == "query")
+                real.add((method.upper(), path.removeprefix("/api/v1").replace("{key}", "{key…}"), tuple(query)))
+        self.assertEqual(told, real)
 
     def test_only_what_must_be_is_open(self):
         self.assertEqual({(m, p) for m, p, role in routes() if role == "open"},
