@@ -60,35 +60,28 @@ static bool match_class(const char **p, char c, bool *closed)
 	return hit != negated && c != '/';
 }
 
-/* Backtracking only at the last star of each kind keeps this linear in practice; 'budget' bounds hostile
- * patterns. */
-static bool glob_match(const char *p, const char *t, int *budget)
+/* fresh: p is at the beginning of a segment. 'budget' bounds hostile patterns. */
+static bool glob_match(const char *p, const char *t, bool fresh, int *budget)
 {
 	while (*p) {
 		if (--*budget < 0)
 			return false;
-		if (p[0] == '*' && p[1] == '*') {
-			while (*p == '*')
-				p++;
-			if (*p == '/') /* a doubled star and a slash also match no folder at all */
-				p++;
-			if (!*p)
-				return true;
-			for (const char *s = t;; s++) {
-				if (glob_match(p, s, budget))
-					return true;
-				if (!*s || *budget < 0)
-					return false;
-			}
-		}
 		if (*p == '*') {
-			for (p++;; t++) {
-				if (glob_match(p, t, budget))
+			const char *rest = p + strspn(p, "*");
+			/* Two stars go over slashes only where they are a whole segment. */
+			bool folders = rest - p > 1 && fresh && (!*rest || *rest == '/');
+			if (folders && *rest && glob_match(rest + 1, t, true, budget)) /* no folder at all */
+				return true;
+			if (!*rest)
+				return folders || !strchr(t, '/');
+			for (;; t++) {
+				if (glob_match(rest, t, false, budget))
 					return true;
-				if (!*t || *t == '/' || *budget < 0)
+				if (!*t || (*t == '/' && !folders) || *budget < 0)
 					return false;
 			}
 		}
+		fresh = *p == '/';
 		bool closed = false;
 		const char *next = p;
 		if (!*t)
@@ -115,8 +108,11 @@ static bool glob_match(const char *p, const char *t, int *budget)
 
 bool gitignore_glob(const char *pattern, const char *text)
 {
+	/* As git does it: letters are compared first, and what follows them counts as a beginning. */
+	size_t letters = strcspn(pattern, "*?[\\");
 	int budget = 100000;
-	return glob_match(pattern, text, &budget);
+	return !strncmp(pattern, text, letters) &&
+	       glob_match(pattern + letters, text + letters, true, &budget);
 }
 
 static void add_line(struct gitignore *g, const char *folder, const char *line, size_t len)
