@@ -25,8 +25,8 @@
 
 #define HTTP_HEADER_BYTES_MAX 32768 /* request line and headers */
 #define HTTP_CONNECTIONS_MAX 1024
-#define HTTP_CONNECTIONS_CALM 768 /* above it the oldest that never proved who it is gives way to a new one  \
-				   */
+/* Above it the oldest connection that never proved who it is gives way to a new one. */
+#define HTTP_CONNECTIONS_CALM 768
 #define HTTP_BODIES_BYTES_MAX (512 * 1024 * 1024) /* of all bodies that are held in memory */
 #define HTTP_HEADER_DEADLINE_MS 10000 /* from the first byte (or the accept) to the end of the headers */
 #define HTTP_IDLE_MS 60000	      /* kept-alive and silent */
