@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Server-Sent Events: a snapshot of what lives, "sync", then every change. Changes that come while the
- * snapshot is read are held back and sent after it, so that the last word about a noun is always the newest.
+ * Server-Sent Events: a snapshot of what lives, "sync", then every change. What changes while the snapshot is
+ * read, or while the client has not read what it was sent, is only remembered by name and read again later: a
+ * client that is slow skips states in between, but its last word about a noun is always the newest.
  */
 #include "api/api_int.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/map.h"
 #include "base/mem.h"
 #include "net/sse.h"
 
 #define HEARTBEAT_MS 15000
-#define BEHIND_MAX (2 * 1024 * 1024) /* a client this far behind is sent away; it will begin again */
+#define CHANGED_MAX 10000 /* nouns; a client with more to read again is sent away and will begin anew */
 #define PAGE_JOBS 200
 #define SNAPSHOT_JOBS_MAX 1000 /* of one state, newest first */
 
@@ -25,29 +27,17 @@ struct watcher {
 	int state;					       /* of the snapshot's present list */
 	int64_t before_seq, listed;			       /* in that list */
 	bool listing, synced;
-	bool full, waiting; /* the client has enough to read; the snapshot goes on when it has read */
-	struct buf held;
-	int64_t behind; /* bytes written since the client last took all */
+	bool full, waiting;  /* the client has enough to read; the snapshot goes on when it has read */
+	struct map *changed; /* job's id → NULL; "model/NAME" → its newest event, which may be its last */
 };
 
 static void watcher_free(struct watcher *w)
 {
-	buf_done(&w->held);
+	map_free(w->changed);
 	free(w);
 }
 
 static void send_bytes(struct watcher *w, const struct buf *b)
-{
-	if (http_stream_write(w->x, buf_str(b), b->len))
-		w->behind = 0;
-	else
-		w->behind += (int64_t)b->len;
-	if (w->behind > BEHIND_MAX)
-		http_stream_fail(w->x);
-}
-
-/* Of the snapshot: as much as there is at once, then the client reads first. */
-static void send_page(struct watcher *w, const struct buf *b)
 {
 	if (!http_stream_write(w->x, buf_str(b), b->len))
 		w->full = true;
@@ -72,30 +62,72 @@ static bool wants_service(const struct watcher *w, const struct service *s)
 	return !*w->job && (!*w->model || !strcmp(s->spec.name, w->model));
 }
 
+static bool is_ready(const struct watcher *w)
+{
+	return w->synced && !w->full && !w->listing;
+}
+
+static void remember(struct watcher *w, const struct job *job, const struct service *service)
+{
+	if (job) {
+		map_set(w->changed, job->id, NULL);
+	} else {
+		CLEANUP(free) char *key = mem_printf("model/%s", service->spec.name);
+		struct buf text = BUF_INIT;
+		add_noun(&text, "model", service_format(service));
+		map_set(w->changed, key, buf_steal(&text));
+	}
+	if (map_count(w->changed) > CHANGED_MAX)
+		http_stream_fail(w->x);
+}
+
 static void heard(void *arg, const struct job *job, const struct service *service)
 {
 	struct watcher *w = arg;
-	struct buf out = BUF_INIT;
-	if (job && wants_job(w, job))
+	if (!(job && wants_job(w, job)) && !(service && wants_service(w, service)))
+		return;
+	if (!is_ready(w) || map_count(w->changed)) {
+		remember(w, job, service);
+		return;
+	}
+	CLEANUP(buf) struct buf out = BUF_INIT;
+	if (job)
 		add_noun(&out, "job", job_format(job));
-	if (service && wants_service(w, service))
-		add_noun(&out, "model", service_format(service));
-	if (out.len && w->synced)
-		send_bytes(w, &out);
 	else
-		buf_add(&w->held, buf_str(&out), out.len);
-	if (w->held.len > BEHIND_MAX)
-		http_stream_fail(w->x);
-	buf_done(&out);
+		add_noun(&out, "model", service_format(service));
+	send_bytes(w, &out);
 }
 
 static void beat(void *arg)
 {
 	struct watcher *w = arg;
-	struct buf out = BUF_INIT;
+	CLEANUP(buf) struct buf out = BUF_INIT;
 	sse_comment(&out, "alive");
-	send_bytes(w, &out);
-	buf_done(&out);
+	if (!w->full)
+		send_bytes(w, &out);
+}
+
+static void on_changed(void *arg, const struct ctl_result *result, const struct err *err);
+
+static void send_changed(struct watcher *w)
+{
+	while (is_ready(w) && map_count(w->changed)) {
+		size_t pos = 0;
+		const char *found;
+		void *event;
+		map_next(w->changed, &pos, &found, &event);
+		CLEANUP(free) char *key = mem_strdup(found);
+		CLEANUP(free) char *text = map_take(w->changed, key);
+		if (text) {
+			struct buf out = BUF_INIT;
+			buf_adds(&out, text);
+			send_bytes(w, &out);
+			buf_done(&out);
+			continue;
+		}
+		w->listing = true;
+		ctl_job_get(w->api->config.ctl, &w->who, key, on_changed, w);
+	}
 }
 
 static void list_next(struct watcher *w);
@@ -103,12 +135,13 @@ static void list_next(struct watcher *w);
 static void want(void *arg)
 {
 	struct watcher *w = arg;
-	w->behind = 0;
 	w->full = false;
-	if (!w->waiting)
-		return;
-	w->waiting = false;
-	list_next(w);
+	if (w->waiting) {
+		w->waiting = false;
+		list_next(w);
+	} else {
+		send_changed(w);
+	}
 }
 
 static void closed(void *arg)
@@ -128,13 +161,11 @@ static const struct http_stream_ops watch_stream = {want, closed};
 
 static void sync_now(struct watcher *w)
 {
-	struct buf out = BUF_INIT;
+	CLEANUP(buf) struct buf out = BUF_INIT;
 	sse_event(&out, "sync", "{}");
-	buf_add(&out, buf_str(&w->held), w->held.len);
-	buf_done(&w->held);
 	w->synced = true;
 	send_bytes(w, &out);
-	buf_done(&out);
+	send_changed(w);
 }
 
 /* Every list of the snapshot ends here; false when nobody listens any more. */
@@ -152,6 +183,20 @@ static bool listed(struct watcher *w, const struct err *err)
 	return true;
 }
 
+/* A job that is gone by now has no state to tell. */
+static void on_changed(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	struct watcher *w = arg;
+	CLEANUP(buf) struct buf out = BUF_INIT;
+	if (!listed(w, err))
+		return;
+	if (!err->code && result->job) {
+		add_noun(&out, "job", job_format(result->job));
+		send_bytes(w, &out);
+	}
+	send_changed(w);
+}
+
 static void on_services(void *arg, const struct service *const *services, size_t count, bool more,
 			const struct err *err)
 {
@@ -162,7 +207,7 @@ static void on_services(void *arg, const struct service *const *services, size_t
 	for (size_t i = 0; i < count; i++)
 		if (services[i]->state != SERVICE_DELETED && wants_service(w, services[i]))
 			add_noun(&out, "model", service_format(services[i]));
-	send_page(w, &out);
+	send_bytes(w, &out);
 	buf_done(&out);
 	sync_now(w);
 }
@@ -175,7 +220,7 @@ static void on_jobs(void *arg, const struct job *const *jobs, size_t count, bool
 		return;
 	for (size_t i = 0; i < count; i++)
 		add_noun(&out, "job", job_format(jobs[i]));
-	send_page(w, &out);
+	send_bytes(w, &out);
 	buf_done(&out);
 	w->listed += (int64_t)count;
 	w->before_seq = count ? jobs[count - 1]->seq : 0;
@@ -196,7 +241,7 @@ static void on_one(void *arg, const struct ctl_result *result, const struct err 
 		add_noun(&out, "job", job_format(result->job));
 	if (!err->code && result->service)
 		add_noun(&out, "model", service_format(result->service));
-	send_page(w, &out);
+	send_bytes(w, &out);
 	buf_done(&out);
 	sync_now(w);
 }
@@ -244,6 +289,7 @@ static void get_watch(struct http_exchange *x, void *app)
 	w->x = x;
 	w->api = a;
 	w->who = *api_principal(x);
+	w->changed = map_new(free);
 	snprintf(w->job, sizeof(w->job), "%s", job ? job : "");
 	snprintf(w->model, sizeof(w->model), "%s", model ? model : "");
 	w->watch = ctl_watch_new(a->config.ctl, w->who.org, heard, w);
