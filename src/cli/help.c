@@ -252,6 +252,41 @@ static void man_options(const struct cli_option *o)
 	}
 }
 
+static const struct {
+	const char *name, *text;
+} variables[] = {
+    {"CLOUDML_DATA", "The data folder, as --data."},
+    {"CLOUDML_ENDPOINT , CLOUDML_TOKEN", "Address of the server and the credential, instead of what the data "
+					 "folder or the configuration file says. "
+					 "up and down mean the server of the data folder in any case."},
+    {"CLOUDML_LOG", "What the server logs: debug, info (default), warn, error."},
+    {"CLOUDML_RUNTIME", "crun or runc, instead of the first of them that is installed."},
+    {"CLOUDML_UV", "The program uv, instead of the one beside cloudml or in PATH."},
+    {"CLOUDML_FRAMEWORKS", "Folder of the catalogue of frameworks."},
+    {"CLOUDML_LIBEXEC", "Folder of cloudml-init and cloudml-serving."},
+    {"NO_COLOR", "No colours."},
+};
+
+/* One entry a status: the words of the errors that end with it. */
+static void man_exit_statuses(void)
+{
+	for (int status = 1; status < 256; status++) {
+		const char *separator = "";
+		for (int code = 1; code < ERR_CODE_COUNT; code++) {
+			if (err_exit(code) != status)
+				continue;
+			if (*separator)
+				fputs(separator, stdout);
+			else
+				printf(".It %d\n", status);
+			fputs(err_word(code), stdout);
+			separator = ", ";
+		}
+		if (*separator)
+			putchar('\n');
+	}
+}
+
 int cmd_man(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	puts(".Dd November 24, 2026\n.Dt CLOUDML 1\n.Os\n.Sh NAME\n.Nm cloudml\n.Nd train machine\\-learning "
@@ -269,8 +304,8 @@ int cmd_man(struct cli *c, const struct cli_args *a, struct err *err)
 		const struct cli_command *x = &cli_commands[i];
 		if (!x->summary)
 			continue;
-		printf(".It Cm %s%s%s Ar ", x->group, *x->group ? " " : "", x->name);
-		print_roff(*x->usage ? x->usage : "\\&");
+		printf(".It Cm %s%s%s%s", x->group, *x->group ? " " : "", x->name, *x->usage ? " Ar " : "");
+		print_roff(x->usage);
 		putchar('\n');
 		print_roff(x->summary);
 		puts(".");
@@ -286,19 +321,23 @@ int cmd_man(struct cli *c, const struct cli_args *a, struct err *err)
 			puts(".El");
 		}
 	}
-	puts(".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev CLOUDML_DATA\nThe data folder, as\n.Fl "
-	     "\\-data .\n"
-	     ".It Ev CLOUDML_ENDPOINT , CLOUDML_TOKEN\nAddress of the server and the credential, instead of "
-	     "what the data folder\n"
-	     "or the configuration file says.\n.It Ev NO_COLOR\nNo colours.\n.El\n"
-	     ".Sh FILES\n.Bl -tag -width Ds\n.It Pa ~/.config/cloudml/config.json\nendpoint and token of a "
+	puts(".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds");
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+		printf(".It Ev %s\n", variables[i].name);
+		print_roff(variables[i].text);
+		putchar('\n');
+	}
+	puts(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa ~/.config/cloudml/config.json\nendpoint and token "
+	     "of a "
 	     "server elsewhere.\n"
 	     ".It Pa /var/lib/cloudml , ~/.local/share/cloudml\nthe data folder of root and of other "
 	     "users.\n.El\n"
-	     ".Sh EXIT STATUS\n0 when what was asked for was done; for commands that wait for a job only "
-	     "when it completed, else\n"
-	     "the exit status of its program.\n130 after Ctrl\\-C or a cancelled job.\n2 wrong use, 3 not "
-	     "allowed, 4 not found, 5\n"
-	     "conflict, 69 no server.");
+	     ".Sh EXIT STATUS\n0 when what was asked for was done. doctor: 1 when something is missing. "
+	     "Commands that wait for a job end with the "
+	     "exit "
+	     "status of its program,\n130 when it was cancelled or after Ctrl\\-C.\n"
+	     "Otherwise, by what went wrong:\n.Bl -tag -width Ds");
+	man_exit_statuses();
+	puts(".El");
 	return 0;
 }
