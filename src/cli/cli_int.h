@@ -93,6 +93,12 @@ const char *cli_str(const json_t *j, const char *key); /* "" when absent */
 int64_t cli_int(const json_t *j, const char *key);
 int64_t cli_now_ms(void);
 
+#define CLI_LABEL_MAX 40
+/* A name that the API takes (RFC 1123 label) from any text; 'fallback' when nothing is left of it. */
+void cli_label(const char *text, size_t len, const char *fallback, char ret[CLI_LABEL_MAX + 1]);
+/* "NAME[:VERSION]" into the fields framework and framework_version. */
+void cli_put_framework(json_t *spec, const char *value);
+
 /* Looks up JOB: "-" or "last" = the newest job. *ret owned. */
 int cli_get_job(struct cli *c, const char *id, json_t **ret, struct err *err);
 /* Shows a job live until it ends or Ctrl-C (attach.c). Returns the exit status that follows the job. */

@@ -161,13 +161,9 @@ static char *name_of_uri(const char *uri)
 	for (char *s = strtok_r(copy, "/", &save); s; s = strtok_r(NULL, "/", &save))
 		if (strspn(s, "0123456789") != strlen(s) && strcmp(s, "model") && strcmp(s, "output"))
 			best = s;
-	char *name = mem_strdup(best ? best : "model");
-	size_t n = str_ends(name, ".onnx") ? strlen(name) - 5 : strlen(name);
-	name[n < 63 ? n : 63] = '\0';
-	for (char *p = name; *p; p++)
-		*p = *p >= 'A' && *p <= 'Z'				    ? (char)(*p + 32)
-		     : (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ? *p
-									    : '-';
+	const char *source = best ? best : "";
+	char *name = mem_alloc(CLI_LABEL_MAX + 1);
+	cli_label(source, strlen(source) - (str_ends(source, ".onnx") ? 5 : 0), "model", name);
 	return name;
 }
 
@@ -208,13 +204,8 @@ static int create(struct cli *c, const struct cli_args *a, json_t *spec, struct 
 	const char *key = cli_opt(a, "idempotency-key"), *framework = cli_opt(a, "framework");
 	put_text(spec, "cpu", cli_opt(a, "cpu"));
 	put_text(spec, "memory", cli_opt(a, "memory"));
-	if (framework) {
-		const char *colon = strchr(framework, ':');
-		json_object_set_new(
-		    spec, "framework",
-		    json_stringn(framework, colon ? (size_t)(colon - framework) : strlen(framework)));
-		put_text(spec, "framework_version", colon ? colon + 1 : NULL);
-	}
+	if (framework)
+		cli_put_framework(spec, framework);
 	int r = model_version_flag(spec, cli_opt(a, "model-version"), err);
 	if (r < 0)
 		return r;

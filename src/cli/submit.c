@@ -85,15 +85,6 @@ static json_t *option_strings(const struct cli_args *a, const char *name)
 	return array;
 }
 
-static void put_framework(json_t *spec, const char *value)
-{
-	const char *colon = strchr(value, ':');
-	json_object_set_new(spec, "framework",
-			    json_stringn(value, colon ? (size_t)(colon - value) : strlen(value)));
-	if (colon)
-		json_object_set_new(spec, "framework_version", json_string(colon + 1));
-}
-
 static int spec_from_flags(const struct cli_args *a, json_t **ret, struct err *err)
 {
 	CLEANUP(json) json_t *spec = json_object();
@@ -114,7 +105,7 @@ static int spec_from_flags(const struct cli_args *a, json_t **ret, struct err *e
 			return r;
 	}
 	if (cli_opt(a, "framework"))
-		put_framework(spec, cli_opt(a, "framework"));
+		cli_put_framework(spec, cli_opt(a, "framework"));
 	append_all(spec, "requirements", option_strings(a, "requirement"));
 	int r = put_env(spec, a, err);
 	if (r >= 0)
@@ -127,8 +118,8 @@ static void default_name(json_t *spec)
 {
 	const json_t *command = json_object_get(spec, "command");
 	const char *source = cli_str(spec, "module"), *word;
-	char name[41];
-	size_t n = 0, i;
+	char name[CLI_LABEL_MAX + 1];
+	size_t i;
 	if (json_object_get(spec, "name"))
 		return;
 	for (i = 0; !*source && (word = json_string_value(json_array_get(command, i))); i++)
@@ -139,17 +130,8 @@ static void default_name(json_t *spec)
 	if (strrchr(source, '/'))
 		source = strrchr(source, '/') + 1;
 	size_t len = strlen(source) - (str_ends(source, ".py") || str_ends(source, ".sh") ? 3 : 0);
-	for (i = 0; i < len && n < sizeof(name) - 1; i++) {
-		char c = source[i] >= 'A' && source[i] <= 'Z' ? (char)(source[i] + 32) : source[i];
-		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-			name[n++] = c;
-		else if (n && name[n - 1] != '-')
-			name[n++] = '-';
-	}
-	while (n && name[n - 1] == '-')
-		n--;
-	name[n] = '\0';
-	json_object_set_new(spec, "name", json_string(n ? name : "job"));
+	cli_label(source, len, "job", name);
+	json_object_set_new(spec, "name", json_string(name));
 }
 
 struct bar {
@@ -232,8 +214,11 @@ static int apply_detection(struct cli *c, json_t *spec, const char *folder, bool
 				    json_string(!is_run && d.is_python_package && *cli_str(spec, "module")
 						    ? "python"
 						    : "folder"));
-	if (r >= 0 && !json_object_get(spec, "name") && !is_run && d.project)
-		json_object_set_new(spec, "name", json_string(d.project));
+	if (r >= 0 && !json_object_get(spec, "name") && !is_run && d.project) {
+		char name[CLI_LABEL_MAX + 1];
+		cli_label(d.project, strlen(d.project), "job", name);
+		json_object_set_new(spec, "name", json_string(name));
+	}
 	detected_done(&d);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsing of options and the soundness of the command table. */
 #include "cli/cli_int.h"
+#include "core/core.h"
 #include "unit/test.h"
 
 static const struct cli_command *command(const char *group, const char *name)
@@ -67,5 +68,27 @@ TEST(no_command_has_two_options_of_one_name_or_letter)
 				letters[count++] = o->letter;
 			}
 		}
+	}
+}
+
+TEST(any_text_becomes_a_name_that_the_api_takes)
+{
+	static const struct {
+		const char *text, *label;
+	} rows[] = {
+	    {"train", "train"},
+	    {"My_Package.Core", "my-package-core"},
+	    {"_a__b_", "a-b"},
+	    {"caf\xc3\xa9", "caf"},
+	    {"", "job"},
+	    {"...", "job"},
+	    {"0123456789012345678901234567890123456789x", "0123456789012345678901234567890123456789"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char label[CLI_LABEL_MAX + 1];
+		struct err err = ERR_INIT;
+		cli_label(rows[i].text, strlen(rows[i].text), "job", label);
+		EXPECT_STR(rows[i].text, label, rows[i].label);
+		EXPECT_OK(core_name_check("name", label, &err), &err);
 	}
 }
