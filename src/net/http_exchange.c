@@ -20,8 +20,10 @@ static void exchange_free(struct exchange *x)
 	if (x->response)
 		MHD_destroy_response(x->response);
 	json_decref(x->pub.json);
-	if (x->server)
+	if (x->server) {
 		x->server->bodies_bytes -= x->body_held;
+		list_remove(&x->link);
+	}
 	buf_done(&x->pub.body);
 	buf_done(&x->out);
 	arena_done(&x->pub.arena);
@@ -380,6 +382,7 @@ void exchange_completed(void *cls, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 	x->mhd = NULL;
 	list_remove(&x->link);
+	list_append(&s->leaving, &x->link);
 	s->exchange_count--;
 	if (!s->stopping)
 		http_connection_deadline(x->connection, clock_monotonic_ms(&clock_real) + HTTP_IDLE_MS);

@@ -240,6 +240,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 		s->config.bodies_max_bytes = HTTP_BODIES_BYTES_MAX;
 	list_init(&s->connections);
 	list_init(&s->exchanges);
+	list_init(&s->leaving);
 	s->turn_timer = loop_timer_new(config->loop, on_turn_timer, s);
 	s->deadline_timer = loop_timer_new(config->loop, on_deadline_timer, s);
 	s->listen_fd = r = listen_socket(config, &s->port, err);
@@ -271,6 +272,17 @@ void http_server_quiesce(struct http_server *s)
 		close(fd);
 }
 
+/* Their handlers still owe an answer, to nobody. */
+static void forget_exchanges(struct list *exchanges)
+{
+	struct exchange *x;
+	LIST_EACH(x, exchanges, link)
+	{
+		x->server = NULL;
+		list_remove(&x->link);
+	}
+}
+
 void http_server_free(struct http_server *s)
 {
 	if (!s)
@@ -282,11 +294,8 @@ void http_server_free(struct http_server *s)
 	loop_fd_free(s->watch);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	LIST_EACH(x, &s->exchanges, link)
-	{ /* their handlers still owe an answer, to nobody */
-		x->server = NULL;
-		list_remove(&x->link);
-	}
+	forget_exchanges(&s->exchanges);
+	forget_exchanges(&s->leaving);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	loop_timer_free(s->turn_timer);

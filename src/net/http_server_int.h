@@ -19,7 +19,8 @@ struct http_server {
 	int64_t deadline_armed_ms;	   /* monotonic; 0 = not armed */
 	struct list connections;	   /* oldest first */
 	size_t connection_count;
-	struct list exchanges;
+	struct list exchanges; /* that libmicrohttpd knows */
+	struct list leaving;   /* whose handlers still owe an answer that nobody gets */
 	size_t exchange_count;
 	size_t bodies_bytes; /* of all exchanges */
 };
