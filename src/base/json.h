@@ -21,11 +21,15 @@ void json_write(const json_t *j, struct buf *ret);	  /* compact, keys in inserti
 void json_write_pretty(const json_t *j, struct buf *ret); /* two spaces, newline at the end */
 
 /* Reader of one object. Getters leave *ret alone when the key is absent or null, and note the key as known.
- *The first error sticks and is reported by json_reader_end, so that a caller reads a whole object straight
- *down: struct json_reader r; json_reader_begin(&r, obj, "job"); json_get_string(&r, "name", 63, &job->name);
- *... return json_reader_end(&r, err);   // unknown keys: ERR_INVALID "unknown field 'nmae' in job; did you
- *mean 'name'?"
- */
+ * The first error sticks and is reported by json_reader_end, so that a caller reads a whole object straight
+ * down:
+ *
+ *     struct json_reader r;
+ *     json_reader_begin(&r, object, "job");
+ *     json_get_string(&r, "name", 63, &job->name);
+ *     return json_reader_end(&r, err);
+ *
+ * Keys that no getter asked for are ERR_INVALID: "unknown field 'nmae' in job; did you mean 'name'?" */
 #define JSON_READER_KEYS_MAX 64
 struct json_reader {
 	const json_t *object;
