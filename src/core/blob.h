@@ -82,7 +82,4 @@ struct blob_store {
 	const struct blob_ops *ops;
 };
 
-/* Made of the calls above, for every implementation (core/blob_tree.c works through callbacks only, the file
- * side is in blobs/blobs_tree.c): see blobs/blobs.h for blobs_import_tree and blobs_export_tree. */
-
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -14,18 +15,26 @@
 
 #define COPY_BYTES ((size_t)256 << 10)
 
-static int copy_out(const struct store_place *at, struct blob_get *get, int fd, struct err *err)
+/* A rotten bit is found here, before a program reads it. */
+static int copy_out(const struct store_place *at, struct blob_get *get, const char *sha256, int fd,
+		    struct err *err)
 {
 	CLEANUP(free) char *block = mem_alloc(COPY_BYTES);
-	for (int64_t offset = 0;;) {
-		ssize_t n = at->store->ops->get_read(get, offset, block, COPY_BYTES, err);
-		if (n <= 0)
-			return (int)n;
+	char hex[DIGEST_HEX_LEN + 1];
+	struct digest digest;
+	ssize_t n;
+	digest_init(&digest);
+	for (int64_t offset = 0; (n = at->store->ops->get_read(get, offset, block, COPY_BYTES, err)) > 0;
+	     offset += n) {
 		int r = fd_write_all(fd, block, (size_t)n, err);
 		if (r < 0)
 			return r;
-		offset += n;
+		digest_update(&digest, block, (size_t)n);
 	}
+	if (n < 0)
+		return (int)n;
+	digest_hex(&digest, hex);
+	return strcmp(hex, sha256) ? err_set(err, ERR_CORRUPT, "the content does not have its hash") : 0;
 }
 
 int store_get_file(const struct store_place *at, const char *key, int folder_fd, const char *path,
@@ -42,9 +51,9 @@ int store_get_file(const struct store_place *at, const char *key, int folder_fd,
 	if (r < 0)
 		return r;
 	CLEANUP(fd) int fd = path_open(folder_fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, err);
-	r = fd < 0 ? fd : copy_out(at, get, fd, err);
+	r = fd < 0 ? fd : copy_out(at, get, info.etag, fd, err);
 	at->store->ops->get_close(get);
-	return r;
+	return r < 0 ? err_wrap(err, "taking '%s' out of the store", key) : 0;
 }
 
 /* ---- models ---- */

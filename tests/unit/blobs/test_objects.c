@@ -289,18 +289,6 @@ TEST(damaged_objects_are_noticed)
 	EXPECT_OK(s->ops->stat(s, ORG, BUCKET, "k", &info, &err), &err);
 }
 
-/* A rotten bit in the content is found by whoever reads the whole of it. */
-TEST(rotten_content_does_not_leave_the_store_by_export)
-{
-	struct err err = ERR_INIT;
-	const char *dir = test_dir(), *out = test_dir();
-	CLEANUP(store) struct blob_store *s = store_open(dir);
-	store_puts(s, "k", "content");
-	damage(dir, "k", 256 + 3, -1);
-	CLEANUP(fd) int folder = open(out, O_RDONLY | O_DIRECTORY);
-	EXPECT_ERR(blobs_export_object(s, ORG, BUCKET, "k", folder, "k", &err), ERR_CORRUPT, &err, "hash");
-}
-
 TEST(a_full_disk_is_said_and_leaves_nothing)
 {
 	struct err err = ERR_INIT;

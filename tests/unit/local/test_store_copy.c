@@ -66,6 +66,26 @@ TEST(only_regular_files_with_nameable_keys_are_saved)
 }
 
 /* A terabyte of holes costs its writer nothing; many smaller ones must not add up either. */
+TEST(rotten_content_does_not_leave_the_store)
+{
+	struct err err = ERR_INIT;
+	const char *folder = test_dir();
+	struct blob_store *s = NULL;
+	EXPECT_OK(blobs_open(folder, &s, &err), &err);
+	EXPECT_OK(s->ops->bucket_create(s, "team", "team", &err), &err);
+	const struct store_place at = {s, "team", "team"};
+	EXPECT_OK(store_put_bytes(&at, "k", "", "content", 7, &err), &err);
+	CLEANUP(fd) int out = open(test_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EXPECT_OK(store_get_file(&at, "k", out, "deep/er/copy", &err), &err);
+	EXPECT_ERR(store_get_file(&at, "none", out, "copy", &err), ERR_NOT_FOUND, &err, "none");
+	EXPECT_ERR(store_get_file(&at, "k", out, "../copy", &err), ERR_INVALID, &err, "'..'");
+	CLEANUP(free) char *path = mem_printf("%s/objects/data/team/\\/k", folder);
+	CLEANUP(fd) int file = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(file, "?", 1, 256 + 3), 1);
+	EXPECT_ERR(store_get_file(&at, "k", out, "copy", &err), ERR_CORRUPT, &err, "hash");
+	s->ops->close(s);
+}
+
 TEST(holes_are_limited_for_the_whole_tree)
 {
 	struct place p = open_place();
