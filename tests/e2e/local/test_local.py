@@ -5,6 +5,7 @@
 usage: test_local.py DRIVER FRAMEWORKS_FOLDER [TEST...]
 """
 import io
+import hashlib
 import json
 import os
 import shutil
@@ -298,8 +299,10 @@ class LocalTest(unittest.TestCase):
         self.wait_for_builder()
         os.kill(self.d.shim_pid(self.name), signal.SIGKILL)
         self.assertEqual(self.d.wait_phase(self.name, "exited", "lost")["phase"], "lost")
+        # Builders are named after the data folder too; other folders on this machine may build the same.
+        ours = hashlib.sha256(self.data.encode()).hexdigest()[:8]
         self.assertFalse([f for f in os.listdir(os.path.join(self.data, "envs")) if containers(
-            "env-" + f.split(".")[0])])
+            "env-%s-%s" % (f.split(".")[0], ours))])
         again = self.owner + "-2-main-0"
         self.assertEqual(self.d.run(again, command=["python", "-c", "import attr"], attempt=2,
                                     requirements=["attrs==23.2.0"])["exit_code"], 0)
