@@ -4,8 +4,8 @@
 
 usage: test_local.py DRIVER FRAMEWORKS_FOLDER [TEST...]
 """
-import io
 import hashlib
+import io
 import json
 import os
 import shutil
