@@ -146,14 +146,22 @@ class Digits(platform.Case):
                     self.assertEqual(answer.code, 400)
                     self.assertIn("error", json.load(answer))
 
-    def test_the_console_works_in_a_browser(self):
+    def browse(self, program, **env):
         browser = os.environ.get("CHROMIUM") or shutil.which("chromium")
         if not (browser and shutil.which("node") and (platform.ROOT / "web/node_modules/playwright-core").exists()):
             self.skipTest("needs chromium, node and the packages of web/")
-        r = subprocess.run(["node", "--test", "e2e/console.test.mjs"], cwd=platform.ROOT / "web", capture_output=True,
-                           text=True, timeout=600, env={**os.environ, "CLOUDML_URL": self.p.url, "CLOUDML_TOKEN": self.p.token,
-                                                        "CLOUDML_JOB": "digits", "CLOUDML_MODEL": "digits", "CHROMIUM": browser})
+        r = subprocess.run(["node", "--test", f"e2e/{program}"], cwd=platform.ROOT / "web", capture_output=True, text=True,
+                           timeout=600, env={**os.environ, "CHROMIUM": browser, **env})
         self.assertEqual(r.returncode, 0, r.stdout[-6000:] + r.stderr[-2000:])
+
+    def test_the_console_works_in_a_browser(self):
+        self.browse("console.test.mjs", CLOUDML_URL=self.p.url, CLOUDML_TOKEN=self.p.token, CLOUDML_JOB="digits",
+                    CLOUDML_MODEL="digits")
+
+    def test_the_console_survives_a_server_that_goes_away(self):
+        built = list(pathlib.Path(platform.CLOUDML).resolve().parents[2].glob("web/*/dist"))
+        self.assertEqual(len(built), 1)
+        self.browse("reconnect.test.mjs", CLOUDML_DIST=str(built[0]))
 
 
 class Demo(unittest.TestCase):
