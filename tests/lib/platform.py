@@ -399,22 +399,19 @@ def groups_of(owners):
 
 
 class Case(unittest.TestCase):
-    """One platform for the class."""
+    """One platform for the class; it is closed also when the class could not begin."""
 
     longMessage = True
 
     @classmethod
     def setUpClass(cls):
         cls.p = Platform()
-        try:
-            cls.p.start()
-        except BaseException:
-            cls.p.close()
-            raise
+        cls.addClassCleanup(cls.finish)
+        cls.p.start()
 
     @classmethod
-    def tearDownClass(cls):
-        problems = cls.p.close()
+    def finish(cls, **how):
+        problems = cls.p.close(**how)
         if problems:
             raise AssertionError(problems)
 

@@ -37,11 +37,7 @@ class Digits(platform.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        try:
-            cls.train()
-        except BaseException:
-            cls.p.close()
-            raise
+        cls.train()
 
     @classmethod
     def train(cls):

@@ -173,11 +173,7 @@ class Models(platform.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        try:
-            cls.serve()
-        except BaseException:
-            cls.p.close()
-            raise
+        cls.serve()
 
     @classmethod
     def serve(cls):

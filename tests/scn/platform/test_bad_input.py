@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -183,18 +184,10 @@ class FullDisk(platform.Case):
     def setUpClass(cls):
         cls.p = platform.Platform(share_environments=False)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m,mode=0700", "tmpfs", cls.p.data], check=True)
+        cls.addClassCleanup(shutil.rmtree, cls.p.scratch)  # after the next one
         cls.addClassCleanup(subprocess.run, ["umount", cls.p.data], check=True)
-        try:
-            cls.p.start()
-        except BaseException:
-            cls.p.close()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        problems = cls.p.close(keep_folder=True)
-        if problems:
-            raise AssertionError(problems)
+        cls.addClassCleanup(cls.finish, keep_folder=True)
+        cls.p.start()
 
     def test_a_full_store_says_so_and_works_again_when_there_is_room(self):
         big = os.path.join(self.p.scratch, "big")

@@ -131,6 +131,7 @@ class Foreground(platform.Case):
     @classmethod
     def setUpClass(cls):
         cls.p = platform.Platform()
+        cls.addClassCleanup(cls.finish)
 
     def test_ctrl_c_ends_a_platform_in_the_foreground(self):
         up = self.p.begin("up", "--port", self.p.port)
