@@ -13,7 +13,6 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from lib import platform  # noqa: E402
 
-RUN = ("run", "-F", "python", "--")
 # Flags of a run, words of the message, exit status.
 BAD_FLAGS = (
     (("--memory", "plenty"), ("memory", "'plenty'", "4G"), 2),
