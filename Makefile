@@ -13,7 +13,7 @@ CLANG ?= clang-14
 .PHONY: help setup build asan check lint format sim fuzz bench demo demo-clean install clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
 
 setup: ## install what building and checking need (Debian packages, uv)
 	tools/setup
