@@ -87,6 +87,12 @@ int client_transport_error(struct client *c, CURLcode code, struct err *err)
 			       "cannot reach the server at %s; start it with 'cloudml up'", c->endpoint);
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return err_set(err, ERR_TIMEOUT, "the server at %s did not answer in time", c->endpoint);
+	if (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)
+		return err_set(
+		    err, ERR_UNAVAILABLE,
+		    "the server at %s went away during the call; see 'cloudml status', start it with "
+		    "'cloudml up'",
+		    c->endpoint);
 	return err_set(err, ERR_UNAVAILABLE, "talking to the server at %s: %s", c->endpoint,
 		       curl_easy_strerror(code));
 }
