@@ -23,10 +23,21 @@
 
 /* ---- the end ---- */
 
+/* Was the folder removed? Then nobody can ask for the task any more, nor read what became of it. */
+static bool folder_is_gone(const struct shim *s)
+{
+	struct stat st;
+	return fstat(s->folder_fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static void write_exit(void *arg)
 {
 	struct shim *s = arg;
 	struct err err = ERR_INIT;
+	if (folder_is_gone(s)) {
+		loop_stop(s->loop);
+		return;
+	}
 	task_log_sync(&s->log, &err);
 	if (folder_write_exit(s->folder_fd, &s->record, &err) < 0 && err.code != ERR_EXISTS) {
 		log_warn("shim.exit error=\"%s\"", err.msg);
@@ -128,7 +139,10 @@ static void look_at_stage(struct shim *s)
 
 static void on_sample(void *arg)
 {
+	const struct task_stop stop = {.why = FAIL_LOST, .grace_ms = 0};
 	struct shim *s = arg;
+	if (folder_is_gone(s) && !s->stop_wanted)
+		take_stop(s, &stop);
 	look_at_stage(s);
 	shim_sample(s);
 }

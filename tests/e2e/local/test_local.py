@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 import urllib.request
 import zipfile
@@ -306,6 +307,17 @@ class LocalTest(unittest.TestCase):
         again = self.owner + "-2-main-0"
         self.assertEqual(self.d.run(again, command=["python", "-c", "import attr"], attempt=2,
                                     requirements=["attrs==23.2.0"])["exit_code"], 0)
+
+    def test_a_task_whose_folder_was_removed_ends_with_its_shim(self):
+        self.d.launch(self.name, command=["sleep", "1000"])
+        self.d.wait_phase(self.name, "running")
+        shim = self.d.shim_pid(self.name)
+        shutil.rmtree(os.path.join(self.data, "tasks", self.name), ignore_errors=True)
+        end = time.monotonic() + 60
+        while os.path.exists("/proc/%d" % shim) and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertFalse(os.path.exists("/proc/%d" % shim))
+        self.assertEqual(containers(self.name), [])
 
     def test_a_job_is_cancelled_while_its_environment_is_built(self):
         self.d.launch(self.name, command=["true"], requirements=["attrs==23.1.0"])
