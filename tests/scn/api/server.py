@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 START_S = 60
 CALL_S = 120
@@ -74,8 +75,22 @@ class Server:
             return status
         return None
 
+    def end_tasks(self):
+        """Tasks outlive their server: their supervisors are asked to end, and waited for."""
+        supervisors = []
+        for lock in (self.data / "tasks").glob("*/lock"):
+            try:
+                supervisors.append(int(lock.read_text()))
+                os.kill(supervisors[-1], signal.SIGTERM)
+            except (OSError, ValueError):
+                pass
+        end = time.monotonic() + CALL_S
+        while any(os.path.exists(f"/proc/{pid}") for pid in supervisors) and time.monotonic() < end:
+            time.sleep(0.02)
+
     def close(self):
         status = self.stop()
+        self.end_tasks()
         shutil.rmtree(self.folder, ignore_errors=True)
         return status
 
