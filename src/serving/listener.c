@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/fd.h"
@@ -21,10 +22,19 @@
 #define NS_PER_MS 1000000
 #define PAUSE_NS ((int64_t)100 * NS_PER_MS) /* after running out of descriptors */
 
-struct listener {
-	struct server *server;
+#define SOCKETS_MAX 3 /* a port, a second port, a Unix socket */
+
+struct listen_socket {
+	struct listener *listener;
 	struct loop_source source;
 	struct loop_timer pause;
+};
+
+struct listener {
+	struct server *server;
+	size_t count;
+	struct listen_socket sockets[SOCKETS_MAX];
+	bool has_path; /* the Unix socket's file is ours to remove */
 	struct list sniffing;
 };
 
@@ -111,18 +121,20 @@ static void sniff_start(struct listener *l, int fd, const struct sockaddr_storag
 		sniff_close(s);
 }
 
-static void pause_accepting(struct listener *l)
+static void pause_accepting(struct listen_socket *k)
 {
+	struct server_loop *loop = k->listener->server->loop;
+
 	log_warn("listener.full error=%s", strerror(errno));
-	server_loop_change(l->server->loop, &l->source, 0);
-	server_loop_timer_start(l->server->loop, &l->pause, clock_monotonic_ns() + PAUSE_NS);
+	server_loop_change(loop, &k->source, 0);
+	server_loop_timer_start(loop, &k->pause, clock_monotonic_ns() + PAUSE_NS);
 }
 
 static void pause_over(struct loop_timer *t)
 {
-	struct listener *l = CONTAINER_OF(t, struct listener, pause);
+	struct listen_socket *k = CONTAINER_OF(t, struct listen_socket, pause);
 
-	server_loop_change(l->server->loop, &l->source, EPOLLIN);
+	server_loop_change(k->listener->server->loop, &k->source, EPOLLIN);
 }
 
 static bool is_full(const struct server *s)
@@ -139,7 +151,8 @@ static bool make_room(struct server *s)
 
 static void accept_event(struct loop_source *source, uint32_t events)
 {
-	struct listener *l = CONTAINER_OF(source, struct listener, source);
+	struct listen_socket *k = CONTAINER_OF(source, struct listen_socket, source);
+	struct listener *l = k->listener;
 	struct sockaddr_storage address;
 
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
@@ -147,7 +160,7 @@ static void accept_event(struct loop_source *source, uint32_t events)
 		int fd = accept4(source->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-				pause_accepting(l);
+				pause_accepting(k);
 			return;
 		}
 		if (is_full(l->server) && !make_room(l->server))
@@ -157,10 +170,10 @@ static void accept_event(struct loop_source *source, uint32_t events)
 	}
 }
 
-static int bind_address(const struct serving_options *o, struct err *err)
+static int bind_port(const struct serving_options *o, int port, struct err *err)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)o->port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
 	bool is_v4 = inet_pton(AF_INET, o->address, &v4.sin_addr) == 1;
 	CLEANUP(fd) int fd = -1;
 	int on = 1, r;
@@ -174,7 +187,7 @@ static int bind_address(const struct serving_options *o, struct err *err)
 	r = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
 		  : bind(fd, (struct sockaddr *)&v6, sizeof(v6));
 	if (r < 0 || listen(fd, BACKLOG) < 0)
-		return err_sys(err, errno, "cannot listen on '%s' port %d", o->address, o->port);
+		return err_sys(err, errno, "cannot listen on '%s' port %d", o->address, port);
 	r = fd;
 	fd = -1;
 	return r;
@@ -192,31 +205,99 @@ static int bound_port(int fd)
 	return address.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&address)->sin_port) : 0;
 }
 
-int listener_new(struct server *s, struct listener **ret, struct err *err)
+/* A socket's file whose server is gone is in the way of ours; one that is served, or any other file, is not
+ * touched. */
+static void remove_dead_socket(const struct sockaddr_un *address)
 {
-	const struct serving_options *o = s->options;
-	int fd = o->listen_fd >= 0 ? o->listen_fd : bind_address(o, err);
-	struct listener *l;
+	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	    errno == ECONNREFUSED)
+		unlink(address->sun_path);
+}
+
+static int bind_path(const char *path, struct err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	CLEANUP(fd) int fd = -1;
+	int r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return err_set(err, ERR_INVALID, "socket path '%s' is longer than %zu bytes", path,
+			       sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, path);
+	remove_dead_socket(&address);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot create a socket");
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, errno, "cannot listen on '%s'", path);
+	if (listen(fd, BACKLOG) < 0) {
+		r = err_sys(err, errno, "cannot listen on '%s'", path);
+		unlink(path);
+		return r;
+	}
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+/* Takes the descriptor (negative: an error that was told already). */
+static int add_socket(struct listener *l, int fd, struct err *err)
+{
+	struct listen_socket *k = &l->sockets[l->count];
 	int r;
 
 	if (fd < 0)
 		return fd;
-	l = MEM_NEW(struct listener);
-	l->server = s;
-	l->source.fd = fd;
-	l->source.on_event = accept_event;
-	l->pause.on_timer = pause_over;
-	list_init(&l->sniffing);
+	*k = (struct listen_socket){.listener = l, .source.fd = fd};
+	k->source.on_event = accept_event;
+	k->pause.on_timer = pause_over;
 	r = fd_set_nonblock(fd, err);
 	if (r >= 0)
-		r = server_loop_add(s->loop, &l->source, EPOLLIN, err);
-	if (r < 0) {
+		r = server_loop_add(l->server->loop, &k->source, EPOLLIN, err);
+	if (r < 0)
 		close(fd);
-		free(l);
+	else
+		l->count++;
+	return r;
+}
+
+static int add_sockets(struct listener *l, struct err *err)
+{
+	const struct serving_options *o = l->server->options;
+	int r = add_socket(l, o->listen_fd >= 0 ? o->listen_fd : bind_port(o, o->port, err), err);
+
+	if (r >= 0)
+		log_info("serving.listen address=%s port=%d", o->listen_fd >= 0 ? "inherited" : o->address,
+			 bound_port(l->sockets[0].source.fd));
+	if (r >= 0 && o->rest_port > 0 && (o->listen_fd >= 0 || o->rest_port != o->port)) {
+		r = add_socket(l, bind_port(o, o->rest_port, err), err);
+		if (r >= 0)
+			log_info("serving.listen address=%s port=%d", o->address, o->rest_port);
+	}
+	if (r >= 0 && o->socket_path) {
+		int fd = bind_path(o->socket_path, err);
+		l->has_path = fd >= 0;
+		r = add_socket(l, fd, err);
+		if (r >= 0)
+			log_info("serving.listen path=%s", o->socket_path);
+	}
+	return r;
+}
+
+int listener_new(struct server *s, struct listener **ret, struct err *err)
+{
+	struct listener *l = MEM_NEW(struct listener);
+	int r;
+
+	l->server = s;
+	list_init(&l->sniffing);
+	r = add_sockets(l, err);
+	if (r < 0) {
+		listener_free(l);
 		return r;
 	}
-	log_info("serving.listen address=%s port=%d", o->listen_fd >= 0 ? "inherited" : o->address,
-		 bound_port(fd));
 	*ret = l;
 	return 0;
 }
@@ -227,9 +308,13 @@ void listener_free(struct listener *l)
 
 	if (!l)
 		return;
-	server_loop_timer_stop(l->server->loop, &l->pause);
-	server_loop_remove(l->server->loop, &l->source);
-	close(l->source.fd);
+	for (size_t i = 0; i < l->count; i++) {
+		server_loop_timer_stop(l->server->loop, &l->sockets[i].pause);
+		server_loop_remove(l->server->loop, &l->sockets[i].source);
+		close(l->sockets[i].source.fd);
+	}
+	if (l->has_path)
+		unlink(l->server->options->socket_path);
 	LIST_EACH(s, &l->sniffing, node)
 	sniff_close(s);
 	free(l);

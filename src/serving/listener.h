@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one port: accepts connections and tells HTTP/2 from HTTP/1 by their first bytes. */
+/* The ports, each for everything: accepts connections and tells HTTP/2 from HTTP/1 by their first bytes. */
 #ifndef SERVING_LISTENER_H
 #define SERVING_LISTENER_H
 
@@ -7,7 +7,8 @@
 
 struct listener;
 
-/* Binds, or takes the inherited socket; logs the address. */
+/* Binds, or takes the inherited socket; the second port and the Unix socket when they are wanted; logs the
+ * addresses. */
 int listener_new(struct server *s, struct listener **ret, struct err *err);
 /* Stops accepting, closes connections that have not said yet what they are. NULL is fine. */
 void listener_free(struct listener *l);

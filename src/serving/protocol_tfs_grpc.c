@@ -26,7 +26,7 @@ static void reply_predict(struct predict *p, struct buf *b)
 		struct pb_mark entry = pb_begin(b, 1, size + strlen(alias) + 4), value;
 		pb_add_string(b, 1, alias);
 		value = pb_begin(b, 2, size);
-		tensor_pb_encode(&p->outputs[i], false, b);
+		tensor_pb_encode(&p->outputs[i], p->server->options->tensor_content, b);
 		pb_close(b, value);
 		pb_close(b, entry);
 	}
@@ -184,6 +184,8 @@ static int answer_health(struct rpc_call *c, struct buf *b, struct err *err)
 	struct pb_field f;
 	int r;
 
+	if (!c->server->options->health_service)
+		return err_set(err, ERR_UNSUPPORTED, "the health service is switched off");
 	pb_init_str(&p, c->message);
 	while (pb_next(&p, &f))
 		if (pb_is(&f, 1, PB_BYTES))

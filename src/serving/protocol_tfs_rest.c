@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TensorFlow Serving's REST API: predict, status, metadata. */
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/grpc.h"
 #include "serving/http.h"
 #include "serving/json_tensor.h"
 #include "serving/predict.h"
 #include "serving/rest_route.h"
+
+#define NS_PER_MS 1000000
 
 /* The original's mapping of its codes; it differs from err_http in ERR_STATE and friends. */
 static int status_of(int code)
@@ -108,6 +111,7 @@ static void handle_predict(struct http_call *c, const struct rest_route *route)
 	p->owner = rest;
 	p->done = predict_done;
 	p->spec = route->spec;
+	p->deadline_ns = clock_monotonic_ns() + c->server->options->rest_timeout_ms * NS_PER_MS;
 	if (read_predict(p, c, &p->err) < 0)
 		p->done(p);
 	else

@@ -12,8 +12,9 @@
 #include "serving/tensor.h"
 
 struct runtime_options {
-	const char *path; /* Python environment that holds the libraries; may be NULL */
-	int threads;	  /* for one run; >= 1 */
+	const char *path;  /* Python environment that holds the libraries; may be NULL */
+	int threads;	   /* for one run; >= 1 */
+	int inter_threads; /* operations of a run at the same time; >= 1 */
 };
 
 /* First member of every runtime's own model. */

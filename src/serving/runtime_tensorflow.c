@@ -71,9 +71,9 @@ static int tf_fail(tf_status *status, struct err *err)
 /* ConfigProto: the first session of the process fixes the pools, and all sessions share them. */
 static void tf_config(const struct runtime_options *options, struct buf *b)
 {
-	pb_add_varint(b, 2, (uint64_t)options->threads); /* intra_op_parallelism_threads */
-	pb_add_varint(b, 5, 1);				 /* inter_op_parallelism_threads */
-	pb_add_varint(b, 7, 1);				 /* allow_soft_placement */
+	pb_add_varint(b, 2, (uint64_t)options->threads);       /* intra_op_parallelism_threads */
+	pb_add_varint(b, 5, (uint64_t)options->inter_threads); /* inter_op_parallelism_threads */
+	pb_add_varint(b, 7, 1);				       /* allow_soft_placement */
 }
 
 /* "op:3" or "op" → operation and index. */

@@ -37,8 +37,16 @@ void serving_options_init(struct serving_options *o)
 	    .listen_fd = -1,
 	    .ready_fd = -1,
 	    .model_version = -1,
+	    .folder_poll_s = 1,
+	    .load_retries = -1,
+	    .load_retry_us = (int64_t)60 * 1000000,
+	    .load_threads = 1,
+	    .warm_up = true,
 	    .threads = 1,
+	    .inter_threads = 1,
 	    .workers = 2,
+	    .health_service = true,
+	    .rest_timeout_ms = 30000,
 	    .message_bytes_max = (int64_t)256 << 20,
 	    .json_bytes_max = (int64_t)64 << 20,
 	    .request_bytes_max = (int64_t)512 << 20,
@@ -199,7 +207,8 @@ static int add_model(struct running *run, struct err *err)
 		r = registry_add(&run->server.registry, o->model_name, number, path, &run->version, err);
 	if (r < 0)
 		return r;
-	run->runtime = (struct runtime_options){.path = o->runtime_path, .threads = o->threads};
+	run->runtime = (struct runtime_options){
+	    .path = o->runtime_path, .threads = o->threads, .inter_threads = o->inter_threads};
 	run->load.run = load_run;
 	run->load.done = load_done;
 	model_version_move(run->version, VERSION_LOADING);

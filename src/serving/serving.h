@@ -17,19 +17,39 @@
 #ifndef SERVING_SERVING_H
 #define SERVING_SERVING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
 struct serving_options {
-	const char *address; /* numeric IPv4 or IPv6 */
-	int port;	     /* 0: any free one; ignored when listen_fd >= 0 */
-	int listen_fd;	     /* inherited listening socket, -1 = none; taken */
-	int ready_fd;	     /* gets one line of JSON when the model is loaded or failed, -1 = none; taken */
+	const char *address;	 /* numeric IPv4 or IPv6 */
+	int port;		 /* 0: any free one; ignored when listen_fd >= 0 */
+	int rest_port;		 /* a second port that speaks the same protocols; 0 = none */
+	const char *socket_path; /* Unix socket beside the ports; NULL = none */
+	int listen_fd;		 /* inherited listening socket, -1 = none; taken */
+	int ready_fd; /* gets one line of JSON when the models are loaded or one failed, -1 = none; taken */
+
+	/* Which models: one by name and folder, or those of a file. */
 	const char *model_name, *model_base_path;
-	int64_t model_version;	   /* -1: the highest folder, or 1 */
+	int64_t model_version;	       /* -1: the newest folder, followed; else this one only */
+	const char *model_config_file; /* ModelServerConfig in text; NULL = none */
+	int model_config_poll_s;       /* seconds between looks at that file; 0 = read once */
+	int folder_poll_s;	       /* seconds between looks at the models' folders; 0 = once */
+	int load_retries;	       /* -1: 5, and none for what is loaded at the start */
+	int64_t load_retry_us;
+	int load_threads;
+	bool labels_before_versions; /* a new label may name a version that is not available */
+	bool lazy_load;		     /* load a version when the first request asks for it */
+	int64_t model_memory_bytes;  /* of all loaded models, by the size of their files; 0 = no limit */
+	bool warm_up;		     /* run the records a model brings before it serves */
+
 	const char *runtime_path;  /* Python environment with tensorflow or onnxruntime; may be NULL */
 	int threads;		   /* for one run of a model */
+	int inter_threads;	   /* operations of one run at the same time, TensorFlow only */
 	int workers;		   /* models that run at the same time beside the loop */
+	bool health_service;	   /* grpc.health.v1 is answered */
+	bool tensor_content;	   /* outputs as tensor_content instead of typed fields */
+	int64_t rest_timeout_ms;   /* of one REST prediction */
 	int64_t message_bytes_max; /* of one gRPC message, compressed or not */
 	int64_t json_bytes_max;	   /* of one REST body */
 	int64_t request_bytes_max; /* of all requests in flight together */

@@ -53,6 +53,18 @@ def from_proto(proto):
     return (values.view(name) if view else values).reshape([d.size for d in proto.tensor_shape.dim])
 
 
+def http_at(port, method, path, body=None, headers=None, connection=None):
+    c = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    if body is not None and not isinstance(body, (bytes, str)):
+        body = json.dumps(body)
+    c.request(method, path, body, headers or {})
+    reply = c.getresponse()
+    text = reply.read()
+    if not connection:
+        c.close()
+    return reply.status, json.loads(text)
+
+
 class Server:
     """One server; 'with' stops it and checks that it ended well."""
 
@@ -128,15 +140,7 @@ class Server:
         return self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT).status
 
     def http(self, method, path, body=None, headers=None, connection=None):
-        c = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
-        if body is not None and not isinstance(body, (bytes, str)):
-            body = json.dumps(body)
-        c.request(method, path, body, headers or {})
-        reply = c.getresponse()
-        text = reply.read()
-        if not connection:
-            c.close()
-        return reply.status, json.loads(text)
+        return http_at(self.port, method, path, body, headers, connection)
 
     def rest(self, body, suffix="", **how):
         return self.http("POST", f"/v1/models/{self.name}{suffix}:predict", body, **how)
