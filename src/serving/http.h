@@ -16,10 +16,19 @@ struct http_call {
 	struct str body; /* decompressed; ends with a NUL that is not counted; view until the answer */
 };
 
+/* NULL when the request has none of that name (without regard to case); view until the answer. */
+const char *http_header(struct http_call *c, const char *name);
+/* Of the answer, before http_reply; both texts are static. At most HTTP_HEADERS_MAX. */
+#define HTTP_HEADERS_MAX 8
+void http_add_header(struct http_call *c, const char *name, const char *value);
+
 /* Ends the call, at once or later; 'c' is gone afterwards. Takes the body. */
 void http_reply(struct http_call *c, int status, const char *content_type, struct buf *takes_body);
 
-/* The one entry of the REST protocols; calls http_reply exactly once, at once or later. */
+/* The one entry of everything that comes by HTTP/1, and the protocols that it chooses from by path. Each
+ * calls http_reply exactly once, at once or later. */
+void http_handle(struct http_call *c);
 void tfs_rest_handle(struct http_call *c);
+void metrics_handle(struct http_call *c);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/1 for REST: libmicrohttpd without a listening socket, its epoll descriptor inside our loop. */
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,10 @@ struct h1_call {
 	int status;
 	const char *content_type;
 	struct buf answer;
+	struct {
+		const char *name, *value;
+	} headers[HTTP_HEADERS_MAX];
+	int header_count;
 };
 
 static void timer_set(struct h1_connection *c, int64_t ms)
@@ -129,6 +134,23 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 	*request = NULL;
 }
 
+static void add_headers(const struct h1_call *call, struct MHD_Response *response)
+{
+	const struct server *s = call->connection->http1->server;
+
+	for (int i = 0; i < call->header_count; i++)
+		MHD_add_response_header(response, call->headers[i].name, call->headers[i].value);
+	if (s->options->cors) {
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
+					"GET, POST, OPTIONS");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+					"Content-Type, Content-Encoding");
+	}
+	if (s->draining)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
 static enum MHD_Result queue(struct h1_call *call, int status, const char *content_type, struct buf *body)
 {
 	size_t len = body->len;
@@ -139,8 +161,7 @@ static enum MHD_Result queue(struct h1_call *call, int status, const char *conte
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	if (call->connection->http1->server->draining)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	add_headers(call, response);
 	r = MHD_queue_response(call->mhd, (unsigned)status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -228,12 +249,26 @@ static enum MHD_Result dispatch(struct h1_call *call)
 	}
 	struct buf *body = call->inflate ? &call->inflated : &call->body;
 	call->call.body = (struct str){buf_str(body), body->len};
-	tfs_rest_handle(&call->call);
+	http_handle(&call->call);
 	if (call->answered)
 		return queue(call, call->status, call->content_type, &call->answer);
 	call->suspended = true;
 	MHD_suspend_connection(call->mhd);
 	return MHD_YES;
+}
+
+const char *http_header(struct http_call *c, const char *name)
+{
+	return MHD_lookup_connection_value(CONTAINER_OF(c, struct h1_call, call)->mhd, MHD_HEADER_KIND, name);
+}
+
+void http_add_header(struct http_call *c, const char *name, const char *value)
+{
+	struct h1_call *call = CONTAINER_OF(c, struct h1_call, call);
+
+	assert(call->header_count < HTTP_HEADERS_MAX);
+	call->headers[call->header_count].name = name;
+	call->headers[call->header_count++].value = value;
 }
 
 void http_reply(struct http_call *c, int status, const char *content_type, struct buf *takes_body)

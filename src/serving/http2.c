@@ -67,8 +67,9 @@ void h2_connection_update(struct h2_connection *c)
 	struct server_loop *loop = c->http2->server->loop;
 	bool broken = false;
 
-	if (c->updating) /* an answer given while bytes are read goes out at the end of the read */
+	if (c->updating) /* an answer given while bytes are read or sent goes out at the end of that */
 		return;
+	c->updating = true;
 	while (!broken && c->out.len - c->sent < H2_OUT_HIGH && nghttp2_session_want_write(c->session)) {
 		if (nghttp2_session_send(c->session) != 0)
 			broken = true;
@@ -79,6 +80,7 @@ void h2_connection_update(struct h2_connection *c)
 	}
 	if (!broken && !flush_out(c))
 		broken = true;
+	c->updating = false;
 	if (broken || is_finished(c)) {
 		connection_free(c);
 		return;
@@ -156,6 +158,7 @@ static int make_templates(struct http2 *h, struct err *err)
 	nghttp2_option_set_max_continuations(h->option, CONTINUATIONS_MAX);
 	nghttp2_option_set_max_outbound_ack(h->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_max_settings(h->option, SETTINGS_MAX);
+	nghttp2_option_set_no_auto_window_update(h->option, 1); /* calls of many messages are held back */
 	nghttp2_option_set_no_closed_streams(h->option, 1);
 	nghttp2_option_set_server_fallback_rfc7540_priorities(h->option, 0);
 	return 0;
@@ -246,10 +249,16 @@ bool http2_drop_idle(struct http2 *h)
 void http2_drain(struct http2 *h)
 {
 	struct h2_connection *c;
+	struct h2_stream *s;
 
 	LIST_EACH(c, &h->connections, node)
 	{
 		c->draining = true;
+		c->updating = true;
+		LIST_EACH(s, &c->streams, node)
+		if (s->begun)
+			h2_flow_drain(s);
+		c->updating = false;
 		nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
 				      nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
 				      NULL, 0);

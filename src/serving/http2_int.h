@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the HTTP/2 transport: connections (http2.c) and their streams (http2_stream.c). */
+/* Inside of the HTTP/2 transport: connections (http2.c), their streams (http2_stream.c), and streams of many
+ * messages (http2_flow.c). */
 #ifndef SERVING_HTTP2_INT_H
 #define SERVING_HTTP2_INT_H
 
@@ -36,6 +37,13 @@ struct h2_connection {
 	bool updating, draining;
 };
 
+/* The bytes of a message, alive as long as somebody counts on them. */
+struct h2_message {
+	struct shared shared;
+	struct grpc_reader reader;
+	char *inflated; /* owned; NULL when the message came as it is */
+};
+
 struct h2_stream {
 	struct list node, incoming_node;
 	struct h2_connection *connection; /* NULL once the stream is closed */
@@ -46,15 +54,38 @@ struct h2_stream {
 	bool answered; /* further request bytes are dropped */
 	bool failed_header;
 	char path[H2_PATH_MAX];
+	const struct rpc_method *method; /* NULL when unknown, or headers are not complete */
 	struct grpc_reader reader;
 	int64_t counted_bytes; /* of server->request_bytes */
 	struct rpc_call call;
 	struct server *server;
 	struct buf reply;
 	size_t reply_sent;
+
+	/* Of a call of many messages; 'begun' says that it is one. */
+	bool begun, ended, half_closed, responded, deferred, pumping;
+	bool end_received; /* the client has closed its side */
+	struct rpc_stream flow;
+	struct buf in; /* bytes that have come; those from in_used on were not looked at yet */
+	size_t in_used;
+	struct err end;
 };
 
 void h2_stream_callbacks(nghttp2_session_callbacks *callbacks);
+/* Makes what s->reader has read a message of its own, decompressed when need be. *ret holds one reference.
+ * ERR_TOO_LARGE, ERR_INVALID, ERR_INTERNAL; the reader is empty again in any case. */
+int h2_message_take(struct h2_stream *s, struct h2_message **ret, struct str *ret_bytes, struct err *err);
+void h2_stream_count(struct h2_stream *s, int64_t bytes); /* of server->request_bytes */
+/* An answer without a message: headers and trailers in one. err->code may be 0. */
+void h2_stream_fail(struct h2_stream *s, const struct err *err);
+
+/* Calls of many messages. */
+void h2_flow_begin(struct h2_stream *s); /* headers are there, s->method is set */
+void h2_flow_data(struct h2_stream *s, const void *data, size_t len);
+void h2_flow_end_received(struct h2_stream *s);
+void h2_flow_sent(struct h2_stream *s); /* some of s->reply has gone out */
+void h2_flow_drain(struct h2_stream *s);
+
 /* The connection goes away. Frees the stream unless a protocol still has its call. */
 void h2_stream_detach(struct h2_stream *s);
 /* Sends what waits and watches for what is possible now; may free the connection. */

@@ -10,13 +10,6 @@
 
 #define NS_PER_MS 1000000
 
-/* The bytes of a request, alive as long as somebody counts on them. */
-struct h2_message {
-	struct shared shared;
-	struct grpc_reader reader;
-	char *inflated; /* owned; NULL when the message came as it is */
-};
-
 static void message_free(struct shared *shared)
 {
 	struct h2_message *m = CONTAINER_OF(shared, struct h2_message, shared);
@@ -26,7 +19,7 @@ static void message_free(struct shared *shared)
 	free(m);
 }
 
-static void count_bytes(struct h2_stream *s, int64_t bytes)
+void h2_stream_count(struct h2_stream *s, int64_t bytes)
 {
 	s->server->request_bytes += bytes - s->counted_bytes;
 	s->counted_bytes = bytes;
@@ -34,17 +27,20 @@ static void count_bytes(struct h2_stream *s, int64_t bytes)
 
 static void stream_free(struct h2_stream *s)
 {
-	count_bytes(s, 0);
+	h2_stream_count(s, 0);
 	list_remove(&s->node);
 	list_remove(&s->incoming_node);
 	grpc_reader_done(&s->reader);
 	buf_done(&s->reply);
+	buf_done(&s->in);
 	free(s);
 }
 
 void h2_stream_detach(struct h2_stream *s)
 {
 	s->connection = NULL;
+	if (s->begun && s->flow.ops->gone)
+		s->flow.ops->gone(&s->flow);
 	if (s->running) {
 		list_remove(&s->node);
 		list_remove(&s->incoming_node);
@@ -82,8 +78,7 @@ static void reject_http(struct h2_stream *s, const char *status)
 			       NULL);
 }
 
-/* An answer without a message: headers and trailers in one. */
-static void submit_failure(struct h2_stream *s, const struct err *err)
+void h2_stream_fail(struct h2_stream *s, const struct err *err)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	char status[16];
@@ -127,6 +122,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	buf_add(&c->out, frame_header, 9);
 	buf_add(&c->out, s->reply.data + s->reply_sent, length);
 	s->reply_sent += length;
+	if (s->begun)
+		h2_flow_sent(s);
 	return 0;
 }
 
@@ -136,7 +133,7 @@ static void end_call(struct h2_stream *s)
 	shared_unref(s->call.memory);
 	s->call.memory = NULL;
 	s->running = false;
-	count_bytes(s, 0);
+	h2_stream_count(s, 0);
 	server_call_end(s->server);
 }
 
@@ -168,7 +165,7 @@ void rpc_fail(struct rpc_call *call, const struct err *err)
 		stream_free(s);
 		return;
 	}
-	submit_failure(s, err);
+	h2_stream_fail(s, err);
 	h2_connection_update(s->connection);
 }
 
@@ -229,45 +226,40 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	return 0;
 }
 
-static const struct rpc_method *find_method(const char *path)
-{
-	for (const struct rpc_method *m = tfs_rpc_methods; m->path; m++)
-		if (strcmp(m->path, path) == 0)
-			return m;
-	return NULL;
-}
-
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
 		   void *user)
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
-	const struct rpc_method *method;
 	struct err err = ERR_INIT;
 	size_t used;
 	int r;
 
+	if (s && s->begun) {
+		nghttp2_session_consume_connection(session, len);
+		h2_flow_data(s, data, len);
+		return 0;
+	}
+	nghttp2_session_consume(session, id, len);
 	if (!s || s->answered)
 		return 0;
-	if (s->reader.prefix_len == 0) {
-		method = find_method(s->path);
-		s->reader.payload_offset = method ? method->payload_offset : NULL;
-	}
+	if (s->reader.prefix_len == 0)
+		s->reader.payload_offset = s->method ? s->method->payload_offset : NULL;
 	r = grpc_reader_feed(&s->reader, data, len, (size_t)s->server->options->message_bytes_max, &used,
 			     &err);
 	if (r >= 0 && used < len)
 		r = err_set(&err, ERR_UNSUPPORTED, "a unary call takes one message, more were sent");
-	count_bytes(s, (int64_t)s->reader.message_len);
+	h2_stream_count(s, (int64_t)s->reader.message_len);
 	if (r >= 0)
 		r = server_check_memory(s->server, &err);
 	if (r < 0) {
 		grpc_reader_done(&s->reader);
-		count_bytes(s, 0);
-		submit_failure(s, &err);
+		h2_stream_count(s, 0);
+		h2_stream_fail(s, &err);
 	}
 	return 0;
 }
 
-static int inflate_message(struct h2_stream *s, struct h2_message *m, struct err *err)
+static int inflate_message(struct h2_stream *s, struct h2_message *m, struct str *ret_bytes, struct err *err)
 {
 	CLEANUP(buf) struct buf out = BUF_INIT;
 	int r;
@@ -280,9 +272,26 @@ static int inflate_message(struct h2_stream *s, struct h2_message *m, struct err
 	if (r < 0)
 		return r;
 	grpc_reader_done(&m->reader);
-	s->call.message.len = out.len;
-	s->call.message.data = m->inflated = buf_steal(&out);
-	count_bytes(s, (int64_t)s->call.message.len);
+	ret_bytes->len = out.len;
+	ret_bytes->data = m->inflated = buf_steal(&out);
+	return 0;
+}
+
+int h2_message_take(struct h2_stream *s, struct h2_message **ret, struct str *ret_bytes, struct err *err)
+{
+	struct h2_message *m = MEM_NEW(struct h2_message);
+	int r;
+
+	shared_init(&m->shared, message_free);
+	m->reader = s->reader;
+	s->reader = (struct grpc_reader){0};
+	*ret_bytes = (struct str){(const char *)m->reader.message, m->reader.message_len};
+	r = m->reader.compressed ? inflate_message(s, m, ret_bytes, err) : 0;
+	if (r < 0) {
+		shared_unref(&m->shared);
+		return r;
+	}
+	*ret = m;
 	return 0;
 }
 
@@ -299,49 +308,78 @@ static int check_request(struct h2_stream *s, struct err *err)
 	return 0;
 }
 
+static bool is_call(struct h2_stream *s)
+{
+	if (s->is_post && s->is_grpc)
+		return true;
+	reject_http(s, s->is_post ? "415" : "405");
+	return false;
+}
+
+/* A unary request is complete. */
 static void dispatch(struct h2_stream *s)
 {
-	const struct rpc_method *method = find_method(s->path);
 	struct h2_message *m;
 	struct err err = ERR_INIT;
 	int r;
 
 	list_remove(&s->incoming_node);
-	if (s->answered)
+	if (s->answered || !is_call(s))
 		return;
-	if (!s->is_post || !s->is_grpc) {
-		reject_http(s, s->is_post ? "415" : "405");
-		return;
-	}
-	r = method ? check_request(s, &err) : err_set(&err, ERR_UNSUPPORTED, "unknown method '%s'", s->path);
+	r = s->method ? check_request(s, &err)
+		      : err_set(&err, ERR_UNSUPPORTED, "unknown method '%s'", s->path);
+	if (r >= 0)
+		r = h2_message_take(s, &m, &s->call.message, &err);
 	if (r < 0) {
-		submit_failure(s, &err);
+		h2_stream_count(s, 0);
+		h2_stream_fail(s, &err);
 		return;
 	}
-	m = MEM_NEW(struct h2_message);
-	shared_init(&m->shared, message_free);
-	m->reader = s->reader;
-	s->reader = (struct grpc_reader){0};
+	h2_stream_count(s, (int64_t)s->call.message.len);
 	s->call.memory = &m->shared;
-	s->call.message = (struct str){(const char *)m->reader.message, m->reader.message_len};
 	s->running = true;
 	server_call_begin(s->server);
-	r = m->reader.compressed ? inflate_message(s, m, &err) : 0;
+	s->method->handle(&s->call);
+}
+
+/* A call of many messages begins with its headers, not with its end. */
+static void on_request_headers(struct h2_stream *s)
+{
+	struct err err = ERR_INIT;
+	int r = 0;
+
+	s->method = rpc_method_find(s->path);
+	if (!s->method || !s->method->stream || !is_call(s))
+		return;
+	list_remove(&s->incoming_node);
+	if (s->failed_header || s->unknown_encoding)
+		r = s->failed_header
+			? err_set(&err, ERR_INTERNAL, "malformed grpc-timeout")
+			: err_set(&err, ERR_UNSUPPORTED,
+				  "grpc-encoding is not supported; send identity, gzip or deflate");
 	if (r < 0)
-		rpc_fail(&s->call, &err);
+		h2_stream_fail(s, &err);
 	else
-		method->handle(&s->call);
+		h2_flow_begin(s);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
 	struct h2_stream *s;
 
-	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-	if (s && !s->running)
+	if (!s)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		on_request_headers(s);
+	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	s->end_received = true;
+	if (s->begun)
+		h2_flow_end_received(s);
+	else if (!s->running)
 		dispatch(s);
 	return 0;
 }
@@ -354,7 +392,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-	if (s && s->incoming_node.next != &s->incoming_node)
+	if (s && !s->end_received)
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
 	return 0;
 }

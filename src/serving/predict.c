@@ -20,14 +20,31 @@ struct predict *predict_new(struct server *server, size_t memory_max)
 	p->server = server;
 	p->arena = ARENA_INIT(memory_max);
 	p->deadline_ns = INT64_MAX;
+	p->started_ns = clock_monotonic_ns();
 	server_call_begin(server);
 	return p;
+}
+
+static void count_request(struct predict *p)
+{
+	struct metric_request *count = &p->count;
+
+	count->code = p->err.code;
+	count->latency_ns = clock_monotonic_ns() - p->started_ns;
+	count->run_ns = p->err.code ? 0 : p->run_ns;
+	metrics_count(p->server->metrics,
+		      p->version					  ? str_from(p->version->model_name)
+		      : registry_find(&p->server->registry, p->spec.name) ? p->spec.name
+									  : (struct str){"", 0},
+		      count);
 }
 
 void predict_free(struct predict *p)
 {
 	struct server *server = p->server;
 
+	if (p->count.api != METRIC_NONE)
+		count_request(p);
 	for (size_t i = 0; i < p->output_count; i++)
 		tensor_done(&p->outputs[i]);
 	if (p->version)

@@ -4,6 +4,7 @@
 #define SERVING_PREDICT_H
 
 #include "base/arena.h"
+#include "serving/metrics.h"
 #include "serving/model.h"
 #include "serving/server.h"
 
@@ -19,6 +20,7 @@ struct predict {
 	struct named_tensor *inputs;
 	size_t filter_count; /* output_filter; 0 = all outputs */
 	struct str *filter;
+	struct metric_request count; /* api and entry; the rest is filled in when it is counted */
 	void *owner;
 	void (*done)(
 	    struct predict *p); /* once; err.code != 0 or outputs are there; frees p sooner or later */
@@ -34,12 +36,13 @@ struct predict {
 	struct err err;
 
 	const struct tensor **ordered; /* inputs in the signature's order */
-	int64_t run_ns;
+	int64_t run_ns, started_ns;
 	int64_t counted_bytes; /* of server->request_bytes: the arena after decoding */
 };
 
 /* An arena of 'memory_max' bytes bounds what the request may use beside its message. */
 struct predict *predict_new(struct server *server, size_t memory_max);
+/* Counts the request with what p->err says now (METRIC_NONE: not at all). */
 void predict_free(struct predict *p);
 /* Version and signature from spec. ERR_NOT_FOUND, ERR_STATE (no such signature). */
 int predict_resolve(struct predict *p, struct err *err);

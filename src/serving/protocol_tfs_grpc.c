@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TensorFlow Serving's gRPC services and the standard health service. */
+/* TensorFlow Serving's gRPC services: predictions, metadata, states. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -13,8 +13,6 @@
 #define METADATA_FIELD "signature_def"
 #define SIGNATURE_MAP_TYPE "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 #define METADATA_FIELDS_MAX 16
-
-enum { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2 };
 
 static void reply_predict(struct predict *p, struct buf *b)
 {
@@ -37,16 +35,17 @@ static void predict_done(struct predict *p)
 {
 	struct rpc_call *c = p->owner;
 	struct buf reply = BUF_INIT;
-	struct err err = p->err;
+	struct err err;
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < p->output_count; i++)
 		bytes += tensor_pb_size(&p->outputs[i]);
-	if (err.code == 0 && bytes > INT32_MAX)
-		err_set(&err, ERR_TOO_LARGE, "the answer has %zu bytes, a message holds at most %d", bytes,
+	if (p->err.code == 0 && bytes > INT32_MAX)
+		err_set(&p->err, ERR_TOO_LARGE, "the answer has %zu bytes, a message holds at most %d", bytes,
 			INT32_MAX);
-	if (err.code == 0)
+	if (p->err.code == 0)
 		reply_predict(p, &reply);
+	err = p->err;
 	predict_free(p);
 	if (err.code == 0)
 		rpc_reply(c, &reply);
@@ -177,32 +176,6 @@ static int answer_status(struct rpc_call *c, struct buf *b, struct err *err)
 	return model_status_missing(&spec, m != NULL, err);
 }
 
-static int answer_health(struct rpc_call *c, struct buf *b, struct err *err)
-{
-	struct str service = {"", 0};
-	struct pb p;
-	struct pb_field f;
-	int r;
-
-	if (!c->server->options->health_service)
-		return err_set(err, ERR_UNSUPPORTED, "the health service is switched off");
-	pb_init_str(&p, c->message);
-	while (pb_next(&p, &f))
-		if (pb_is(&f, 1, PB_BYTES))
-			service = f.bytes;
-	r = pb_end(&p, "HealthCheckRequest", err);
-	if (r < 0)
-		return r;
-	if (service.len > 0 && !str_eq(service, "ModelService") && !str_eq(service, "PredictionService") &&
-	    !str_eq(service, "tensorflow.serving.ModelService") &&
-	    !str_eq(service, "tensorflow.serving.PredictionService"))
-		return err_set(err, ERR_NOT_FOUND, "unknown service");
-	pb_add_varint(b, 1,
-		      registry_is_ready(&c->server->registry) && !c->server->draining ? HEALTH_SERVING
-										      : HEALTH_NOT_SERVING);
-	return 0;
-}
-
 static void answer(struct rpc_call *c, int (*make)(struct rpc_call *, struct buf *, struct err *))
 {
 	struct buf reply = BUF_INIT;
@@ -227,15 +200,9 @@ static void handle_status(struct rpc_call *c)
 	answer(c, answer_status);
 }
 
-static void handle_health(struct rpc_call *c)
-{
-	answer(c, answer_health);
-}
-
 const struct rpc_method tfs_rpc_methods[] = {
-    {"/tensorflow.serving.PredictionService/Predict", handle_predict, predict_pb_payload},
-    {"/tensorflow.serving.PredictionService/GetModelMetadata", handle_metadata, NULL},
-    {"/tensorflow.serving.ModelService/GetModelStatus", handle_status, NULL},
-    {"/grpc.health.v1.Health/Check", handle_health, NULL},
-    {NULL, NULL, NULL},
+    {"/tensorflow.serving.PredictionService/Predict", handle_predict, predict_pb_payload, NULL},
+    {"/tensorflow.serving.PredictionService/GetModelMetadata", handle_metadata, NULL, NULL},
+    {"/tensorflow.serving.ModelService/GetModelStatus", handle_status, NULL, NULL},
+    {NULL, NULL, NULL, NULL},
 };

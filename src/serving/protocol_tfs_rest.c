@@ -1,121 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TensorFlow Serving's REST API: predict, status, metadata. */
-#include <stdlib.h>
-#include "base/clock.h"
-#include "base/mem.h"
+/* TensorFlow Serving's REST API: predict, classify, regress, status, metadata. */
+#include <string.h>
+#include <strings.h>
 #include "net/grpc.h"
 #include "serving/http.h"
-#include "serving/json_tensor.h"
-#include "serving/predict.h"
-#include "serving/rest_route.h"
-
-#define NS_PER_MS 1000000
-
-/* The original's mapping of its codes; it differs from err_http in ERR_STATE and friends. */
-static int status_of(int code)
-{
-	switch (err_grpc(code)) {
-	case GRPC_OK:
-		return 200;
-	case GRPC_INVALID_ARGUMENT:
-	case GRPC_FAILED_PRECONDITION:
-	case GRPC_OUT_OF_RANGE:
-		return 400;
-	case GRPC_UNAUTHENTICATED:
-		return 401;
-	case GRPC_PERMISSION_DENIED:
-		return 403;
-	case GRPC_NOT_FOUND:
-		return 404;
-	case GRPC_ALREADY_EXISTS:
-	case GRPC_ABORTED:
-		return 409;
-	case GRPC_RESOURCE_EXHAUSTED:
-		return code == ERR_TOO_LARGE ? 413 : 429;
-	case GRPC_CANCELLED:
-		return 499;
-	case GRPC_UNIMPLEMENTED:
-		return 501;
-	case GRPC_UNAVAILABLE:
-		return 503;
-	case GRPC_DEADLINE_EXCEEDED:
-		return 504;
-	default:
-		return 500;
-	}
-}
+#include "serving/json_text.h"
+#include "serving/rest_run.h"
 
 static void reply_error(struct http_call *c, const struct err *err)
 {
 	struct buf b = BUF_INIT;
 
-	buf_adds(&b, "{\"error\":");
-	json_text_write_string(&b, str_from(err->msg));
-	buf_adds(&b, "}\n");
-	http_reply(c, status_of(err->code), HTTP_JSON, &b);
+	rest_write_error(err, &b);
+	http_reply(c, rest_status(err->code), HTTP_JSON, &b);
 }
 
-struct rest_predict {
-	struct http_call *call;
-	bool rows;
-};
-
-static void predict_done(struct predict *p)
+static void run_done(void *arg, const struct err *err, struct buf *takes_json)
 {
-	struct rest_predict *rest = p->owner;
-	struct http_call *c = rest->call;
-	struct err err = p->err;
-	struct buf b = BUF_INIT;
-	int r = -err.code;
-
-	if (r == 0)
-		r = json_predict_write(rest->rows, p->signature, p->output_index, p->outputs, p->output_count,
-				       &b, &err);
-	predict_free(p);
-	if (r >= 0) {
-		buf_addc(&b, '\n');
-		http_reply(c, 200, HTTP_JSON, &b);
-		return;
-	}
-	buf_done(&b);
-	reply_error(c, &err);
-}
-
-static int read_predict(struct predict *p, struct http_call *c, struct err *err)
-{
-	struct rest_predict *rest = p->owner;
-	struct json_predict_head head;
-	int r = json_predict_scan(c->body, &p->arena, &head, err);
-
-	if (r < 0)
-		return r;
-	rest->rows = head.rows;
-	p->spec.signature = head.signature;
-	r = predict_resolve(p, err);
-	if (r < 0) {
-		if (err->code == ERR_STATE)
-			err_set(
-			    err, ERR_INVALID, "Serving signature name: \"%.*s\" not found in signature def",
-			    (int)(head.signature.len > 200 ? 200 : head.signature.len), head.signature.data);
-		return -err->code;
-	}
-	return json_predict_inputs(&head, p->signature, &p->arena, &p->inputs, &p->input_count, err);
-}
-
-static void handle_predict(struct http_call *c, const struct rest_route *route)
-{
-	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
-	struct rest_predict *rest = arena_alloc(&p->arena, sizeof(*rest));
-
-	rest->call = c;
-	p->owner = rest;
-	p->done = predict_done;
-	p->spec = route->spec;
-	p->deadline_ns = clock_monotonic_ns() + c->server->options->rest_timeout_ms * NS_PER_MS;
-	if (read_predict(p, c, &p->err) < 0)
-		p->done(p);
+	if (err->code)
+		reply_error(arg, err);
 	else
-		predict_start(p);
+		http_reply(arg, 200, HTTP_JSON, takes_json);
 }
 
 static void write_status(const struct model_version *v, struct buf *b)
@@ -202,33 +107,48 @@ static int answer_metadata(struct http_call *c, const struct rest_route *route, 
 	return 0;
 }
 
-static int answer_get(struct http_call *c, const struct rest_route *route, struct buf *b, struct err *err)
+/* A browser asks before it sends a request from another site's page. */
+static int answer_options(struct http_call *c, struct err *err)
 {
-	switch (route->verb) {
+	const char *origin = http_header(c, "Origin");
+
+	if (origin && (strncasecmp(origin, "http://", 7) == 0 || strncasecmp(origin, "https://", 8) == 0))
+		return 0;
+	return err_set(err, ERR_STATE, "OPTIONS needs an Origin header that begins with http:// or https://");
+}
+
+static int answer(struct http_call *c, struct arena *arena, struct buf *b, struct err *err)
+{
+	struct rest_route route;
+	int r;
+
+	if (strcmp(c->method, "OPTIONS") == 0)
+		return answer_options(c, err);
+	r = rest_route_parse(c->method, c->path, arena, &route, err);
+	if (r < 0)
+		return r;
+	switch (route.verb) {
 	case REST_STATUS:
-		return answer_status(c, route, b, err);
+		return answer_status(c, &route, b, err);
 	case REST_METADATA:
-		return answer_metadata(c, route, b, err);
+		return answer_metadata(c, &route, b, err);
 	default:
-		return err_set(err, ERR_UNSUPPORTED, "classify and regress are not offered; use predict");
+		rest_run(c->server, &route, c->body, run_done, c);
+		return 1;
 	}
 }
 
 void tfs_rest_handle(struct http_call *c)
 {
 	struct arena arena = ARENA_INIT(16384);
-	struct rest_route route;
 	struct err err = ERR_INIT;
 	struct buf b = BUF_INIT;
+	int r = answer(c, &arena, &b, &err);
 
-	if (rest_route_parse(c->method, c->path, &arena, &route, &err) < 0) {
-		reply_error(c, &err);
-	} else if (route.verb == REST_PREDICT) {
-		handle_predict(c, &route);
-	} else if (answer_get(c, &route, &b, &err) < 0) {
+	if (r < 0) {
 		buf_done(&b);
 		reply_error(c, &err);
-	} else {
+	} else if (r == 0) {
 		http_reply(c, 200, HTTP_JSON, &b);
 	}
 	arena_done(&arena);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One unary gRPC call as the HTTP/2 transport hands it to a protocol. */
+/* gRPC calls as the HTTP/2 transport hands them to a protocol: unary ones (rpc_call), and those with any
+ * number of messages in both directions (rpc_stream). */
 #ifndef SERVING_RPC_H
 #define SERVING_RPC_H
 
@@ -22,12 +23,43 @@ void rpc_reply(struct rpc_call *c,
 	       struct buf *takes_message); /* the buffer begins with GRPC_PREFIX_BYTES of room */
 void rpc_fail(struct rpc_call *c, const struct err *err);
 
+/* A call of many messages. The transport reads on only while the client takes what was sent, so a handler
+ * may answer each message at once, however many come. Ends by rpc_stream_end or when the client leaves; the
+ * last thing that happens is ops->gone. */
+struct rpc_stream {
+	struct server *server;
+	const struct rpc_stream_ops *ops;
+	void *user; /* the handler's own, NULL at first */
+};
+struct rpc_stream_ops {
+	/* Required. One message; 'memory' holds its bytes (shared_ref to keep them). Not called any more
+	 * after rpc_stream_end. */
+	void (*message)(struct rpc_stream *s, struct str message, struct shared *memory);
+	/* Required. The client sends nothing more. */
+	void (*half_close)(struct rpc_stream *s);
+	/* Optional. The server shuts down; without it the stream is ended as UNAVAILABLE. */
+	void (*drain)(struct rpc_stream *s);
+	/* Optional. The stream does not exist any more: release 'user'. */
+	void (*gone)(struct rpc_stream *s);
+};
+/* The buffer begins as rpc_reply_begin makes it. Ignored after rpc_stream_end. */
+void rpc_stream_send(struct rpc_stream *s, struct buf *takes_message);
+/* What was sent before goes out first. err NULL = OK. */
+void rpc_stream_end(struct rpc_stream *s, const struct err *err);
+
+/* Exactly one of 'handle' and 'stream' is set. */
 struct rpc_method {
 	const char *path; /* "/package.Service/Method" */
 	void (*handle)(struct rpc_call *c);
 	size_t (*payload_offset)(const void *head, size_t len); /* see grpc_reader; may be NULL */
+	const struct rpc_stream_ops *stream;
 };
-extern const struct rpc_method tfs_rpc_methods[]; /* end with path NULL */
+/* Each table ends with path NULL; a new one is named in rpc_methods.c. */
+extern const struct rpc_method tfs_rpc_methods[], tfs_inference_rpc_methods[], health_rpc_methods[],
+    reflection_rpc_methods[];
+const struct rpc_method *rpc_method_find(const char *path); /* NULL when absent */
+/* The tables one after the other, for reflection; *pos starts at 0; NULL at the end. */
+const struct rpc_method *rpc_method_next(size_t *pos);
 
 /* Starts a reply: room for the prefix that rpc_reply fills in. */
 static inline void rpc_reply_begin(struct buf *b)

@@ -11,8 +11,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/health.h"
 #include "serving/json_text.h"
 #include "serving/listener.h"
+#include "serving/metrics.h"
+#include "serving/monitoring.h"
 #include "serving/server.h"
 
 #define NS_PER_MS 1000000
@@ -218,6 +221,7 @@ static int add_model(struct running *run, struct err *err)
 
 static int before_wait(void *arg)
 {
+	health_before_wait(&((struct running *)arg)->server);
 	return http1_before_wait(((struct running *)arg)->server.http1);
 }
 
@@ -228,6 +232,8 @@ static int start(struct running *run, struct err *err)
 
 	if (r >= 0)
 		r = watch_signals(run, err);
+	if (r >= 0)
+		r = monitoring_read(s->options->monitoring_config_file, &s->metrics_path, err);
 	if (r >= 0)
 		r = http1_new(s, &s->http1, err);
 	if (r >= 0)
@@ -258,6 +264,8 @@ int serving_run(const struct serving_options *o, struct err *err)
 	int r;
 
 	registry_init(&run.server.registry);
+	run.server.metrics = metrics_new();
+	list_init(&run.server.watchers);
 	r = start(&run, err);
 	if (r < 0) {
 		announce(&run, err);
@@ -274,5 +282,7 @@ int serving_run(const struct serving_options *o, struct err *err)
 	stop(&run);
 	server_loop_free(run.server.loop);
 	registry_done(&run.server.registry);
+	metrics_free(run.server.metrics);
+	free(run.server.metrics_path);
 	return r;
 }

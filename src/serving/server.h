@@ -10,6 +10,7 @@
 
 struct http1;
 struct http2;
+struct metrics;
 
 struct server {
 	const struct serving_options *options;
@@ -17,6 +18,9 @@ struct server {
 	struct registry registry;
 	struct http1 *http1;
 	struct http2 *http2;
+	struct metrics *metrics;
+	char *metrics_path;    /* besides /metrics; NULL when metrics are off */
+	struct list watchers;  /* of the health service */
 	int connections;       /* all kinds */
 	int calls;	       /* requests being answered */
 	int64_t request_bytes; /* of messages that have arrived and were not answered yet */

@@ -43,16 +43,18 @@ struct serving_options {
 	int64_t model_memory_bytes;  /* of all loaded models, by the size of their files; 0 = no limit */
 	bool warm_up;		     /* run the records a model brings before it serves */
 
-	const char *runtime_path;  /* Python environment with tensorflow or onnxruntime; may be NULL */
-	int threads;		   /* for one run of a model */
-	int inter_threads;	   /* operations of one run at the same time, TensorFlow only */
-	int workers;		   /* models that run at the same time beside the loop */
-	bool health_service;	   /* grpc.health.v1 is answered */
-	bool tensor_content;	   /* outputs as tensor_content instead of typed fields */
-	int64_t rest_timeout_ms;   /* of one REST prediction */
-	int64_t message_bytes_max; /* of one gRPC message, compressed or not */
-	int64_t json_bytes_max;	   /* of one REST body */
-	int64_t request_bytes_max; /* of all requests in flight together */
+	const char *runtime_path; /* Python environment with tensorflow or onnxruntime; may be NULL */
+	bool cors;		  /* REST answers pages of other sites */
+	const char *monitoring_config_file; /* MonitoringConfig in text; NULL = the usual path */
+	int threads;			    /* for one run of a model */
+	int inter_threads;		    /* operations of one run at the same time, TensorFlow only */
+	int workers;			    /* models that run at the same time beside the loop */
+	bool health_service;		    /* grpc.health.v1 is answered */
+	bool tensor_content;		    /* outputs as tensor_content instead of typed fields */
+	int64_t rest_timeout_ms;	    /* of one REST prediction */
+	int64_t message_bytes_max;	    /* of one gRPC message, compressed or not */
+	int64_t json_bytes_max;		    /* of one REST body */
+	int64_t request_bytes_max;	    /* of all requests in flight together */
 	int connections_max;
 	int64_t header_timeout_ms; /* from the first byte to the end of the headers; absolute */
 	int64_t body_timeout_ms;   /* from the end of the headers to the end of the body; absolute */

@@ -73,7 +73,47 @@ class Mixed(tf.Module):
         return {"sum": tf.reduce_sum(result)}
 
 
+def half_plus_two():
+    """y = x / 2 + 2 and y = x / 2 + 3 of the feature x of an Example, and a few words about the size of y."""
+    v1 = tf.compat.v1
+    utils = v1.saved_model.signature_def_utils
+    with tf.Graph().as_default(), v1.Session() as session:
+        half, two, three = (v1.get_variable(n, initializer=v) for n, v in (("half", 0.5), ("two", 2.0), ("three", 3.0)))
+        serialized = v1.placeholder(tf.string, [None], "examples")
+        features = tf.io.parse_example(serialized, {"x": tf.io.FixedLenFeature([1], tf.float32),
+                                                    "x2": tf.io.FixedLenFeature([1], tf.float32, [0.0])})
+        x = v1.placeholder(tf.float32, [None, 1], "x")
+        y, y3, y2 = half * features["x"] + two, half * features["x"] + three, half * features["x2"] + three
+        scores = tf.concat([y, -y], 1)
+        words = tf.where(scores > 2, tf.fill(tf.shape(scores), "big"), tf.fill(tf.shape(scores), "small"))
+        info = v1.saved_model.build_tensor_info
+        regress, classify, predict = ("tensorflow/serving/" + m for m in ("regress", "classify", "predict"))
+
+        def signature(inputs, outputs, method):
+            return utils.build_signature_def({k: info(v) for k, v in inputs.items()},
+                                             {k: info(v) for k, v in outputs.items()}, method)
+
+        examples = {"inputs": serialized}
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(folder / "half_plus_two" / "00000123"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map={
+            "serving_default": signature({"x": x}, {"y": half * x + two}, predict),
+            "regress_x_to_y": signature(examples, {"outputs": y}, regress),
+            "regress_x_to_y3": signature(examples, {"outputs": tf.reshape(y3, [-1])}, regress),
+            "regress_x2_to_y3": signature(examples, {"outputs": y2}, regress),
+            "classify_x_to_y": signature(examples, {"scores": y}, classify),
+            "classify_words": signature(examples, {"classes": words, "scores": scores}, classify),
+            "classify_labels": signature(examples, {"classes": words}, classify),
+            "bad_name": signature({"examples": serialized}, {"outputs": y}, regress),
+            "bad_shape": signature(examples, {"outputs": scores}, regress),
+            "bad_type": signature(examples, {"scores": tf.cast(scores, tf.float64)}, classify),
+            "bad_rank": signature(examples, {"scores": tf.reshape(y, [-1])}, classify),
+            "bad_count": signature(examples, {"outputs": tf.concat([y, y], 0)}, regress)})
+        builder.save()
+
+
 digits()
+half_plus_two()
 texts, mixed = Texts(), Mixed()
 tf.saved_model.save(texts, str(folder / "texts" / "1"), signatures={"serving_default": texts.join})
 tf.saved_model.save(mixed, str(folder / "mixed" / "00000007"), signatures={

@@ -142,6 +142,14 @@ class Server:
     def http(self, method, path, body=None, headers=None, connection=None):
         return http_at(self.port, method, path, body, headers, connection)
 
+    def raw(self, method, path, body=None, headers=None):
+        """The text of an answer that is no JSON."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        c.request(method, path, body, headers or {})
+        text = c.getresponse().read().decode()
+        c.close()
+        return text
+
     def rest(self, body, suffix="", **how):
         return self.http("POST", f"/v1/models/{self.name}{suffix}:predict", body, **how)
 

@@ -162,8 +162,8 @@ def test_unknown_models_versions_and_methods_are_named(multiply):
     expect(grpc.StatusCode.INVALID_ARGUMENT, "model_spec.name is empty", multiply.predict, {"x": X}, name="")
     expect(missing, "Could not find any versions of model other", multiply.status, name="other")
     expect(missing, "Could not find version 4 of model m", multiply.status, version=4)
-    call = multiply.channel.unary_unary("/tensorflow.serving.PredictionService/Classify")
-    expect(grpc.StatusCode.UNIMPLEMENTED, "Classify", call, b"", timeout=TIMEOUT)
+    call = multiply.channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
+    expect(grpc.StatusCode.UNIMPLEMENTED, "SessionRun", call, b"", timeout=TIMEOUT)
     call = multiply.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     expect(grpc.StatusCode.INVALID_ARGUMENT, "malformed", call, b"\xff\xff\xff", timeout=TIMEOUT)
 
@@ -197,7 +197,11 @@ def test_status_metadata_and_health(multiply):
     ("POST", "/v1/models/m/versions/4:predict", {"instances": [1]}, 404, "Specific(m, 4)"),
     ("POST", "/v1/models/m/labels/stable:predict", {"instances": [1]}, 400, "label"),
     ("POST", "/v1/models/m", {"instances": [1]}, 400, "Malformed request: POST /v1/models/m"),
-    ("POST", "/v1/models/m:classify", {"examples": []}, 501, "predict"),
+    ("POST", "/v1/models/m:classify", {"examples": []}, 400, "'examples' value is an empty array"),
+    ("POST", "/v1/models/m:regress", {}, 400, "key 'examples' is expected"),
+    ("POST", "/v1/models/m:classify", {"examples": [{"x": 1}]}, 400, "method_name to be tensorflow/serving/classify"),
+    ("PUT", "/v1/models/m:predict", {"instances": [1]}, 400, "Malformed request: PUT /v1/models/m:predict"),
+    ("GET", "/V1/MODELS", None, 400, "Malformed request: GET /V1/MODELS"),
     ("POST", "/v1/models/m:predict", "", 400, "empty"),
     ("POST", "/v1/models/m:predict", "{", 400, "JSON Parse error"),
     ("POST", "/v1/models/m:predict", {"signature_name": "o", "instances": [1]}, 400, '"o" not found'),

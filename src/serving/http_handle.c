@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which protocol an HTTP/1 request is for. */
+#include <string.h>
+#include "serving/http.h"
+
+void http_handle(struct http_call *c)
+{
+	const char *metrics = c->server->metrics_path;
+
+	if (metrics && (strcmp(c->path, "/metrics") == 0 || strcmp(c->path, metrics) == 0))
+		metrics_handle(c);
+	else
+		tfs_rest_handle(c);
+}
