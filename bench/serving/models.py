@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the models and requests that bench/serving/run measures with: models.py FOLDER"""
+
+import json
+import pathlib
+import struct
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def save(path, nodes, inputs, outputs, constants=()):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    value = lambda v: helper.make_tensor_value_info(v[0], TensorProto.FLOAT, v[1])  # noqa: E731
+    graph = helper.make_graph(nodes, "g", [value(v) for v in inputs], [value(v) for v in outputs],
+                              [numpy_helper.from_array(a, n) for n, a in constants])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+
+
+def identity(path):
+    save(path, [helper.make_node("Identity", ["x"], ["y"])], [("x", ["N", 16])], [("y", ["N", 16])])
+
+
+def layers(path, sizes):
+    """Dense layers with random weights and ReLU between them."""
+    rng = np.random.default_rng(1)
+    nodes, constants, name = [], [], "x"
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+        constants += [(f"w{i}", (rng.standard_normal((a, b)) / np.sqrt(a)).astype(np.float32)),
+                      (f"b{i}", rng.standard_normal(b).astype(np.float32))]
+        last = i == len(sizes) - 2
+        nodes.append(helper.make_node("Gemm", [name, f"w{i}", f"b{i}"], ["y" if last else f"g{i}"]))
+        if not last:
+            nodes.append(helper.make_node("Relu", [f"g{i}"], [f"r{i}"]))
+            name = f"r{i}"
+    save(path, nodes, [("x", ["N", sizes[0]])], [("y", ["N", sizes[-1]])], constants)
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def predict_request(name, array):
+    """A PredictRequest with the input 'x' as a gRPC message."""
+    shape = b"".join(field(2, b"\x08" + varint(d)) for d in array.shape)
+    tensor = b"\x08\x01" + field(2, shape) + field(5, array.astype("<f4").tobytes())
+    message = field(1, field(1, name.encode())) + field(2, field(1, b"x") + field(2, tensor))
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    rng = np.random.default_rng(2)
+    identity(folder / "identity" / "1" / "model.onnx")
+    layers(folder / "mlp" / "1" / "model.onnx", [784, 256, 10])
+    layers(folder / "wide" / "1" / "model.onnx", [784, 2048, 2048, 10])
+    row = rng.random((1, 784), np.float32)
+    values = [round(float(v), 6) for v in row[0]]
+    (folder / "identity.grpc").write_bytes(predict_request("m", rng.random((1, 16), np.float32)))
+    (folder / "row.grpc").write_bytes(predict_request("m", row))
+    for name, body in (("tfs", {"instances": [values]}), ("plain", {"x": [values]}),
+                       ("oip", {"inputs": [{"name": "x", "shape": [1, 784], "datatype": "FP32", "data": values}]})):
+        (folder / f"{name}.json").write_text(json.dumps(body))
+
+
+if __name__ == "__main__":
+    main()
