@@ -30,5 +30,6 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 void http_handle(struct http_call *c);
 void tfs_rest_handle(struct http_call *c);
 void metrics_handle(struct http_call *c);
+void page_handle(struct http_call *c); /* "/" and below "/page/" */
 
 #endif

@@ -9,6 +9,8 @@ void http_handle(struct http_call *c)
 
 	if (metrics && (strcmp(c->path, "/metrics") == 0 || strcmp(c->path, metrics) == 0))
 		metrics_handle(c);
+	else if (strcmp(c->path, "/") == 0 || strncmp(c->path, "/page/", 6) == 0)
+		page_handle(c);
 	else
 		tfs_rest_handle(c);
 }

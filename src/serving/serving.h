@@ -4,7 +4,11 @@
  * The life of a prediction, in reading order:
  *   server.c          listening socket; the first bytes of a connection choose HTTP/2 or HTTP/1
  *   http2.c, http1.c  the two transports; rpc.h and http.h are what they hand to protocols
+ *   http2_flow.c      gRPC calls of many messages, at the pace at which answers are taken
+ *   rpc_methods.c, http_handle.c   which protocol a call is for
  *   protocol_*.c      tables of methods and routes: TensorFlow Serving's gRPC and REST
+ *   inference.c       classify and regress as predictions on serialized examples
+ *   health.c, reflection.c, metrics.c, page.c   what tools and people ask the server about itself
  *   predict.c         name → version → signature, checks, inline or on a worker
  *   runtime_*.c       the libraries that compute, opened at run time
  * Below: tensor.h (views of elements), tensor_pb.h and json_tensor.h (their two texts), model.h (registry),

@@ -190,7 +190,7 @@ def test_status_metadata_and_health(multiply):
 
 
 @pytest.mark.parametrize("method, path, body, status, text", [
-    ("GET", "/", None, 404, "Not found"),
+    ("GET", "/other", None, 404, "Not found"),
     ("GET", "/v1/models/other", None, 404, "Could not find any versions"),
     ("GET", "/v1/models/m/versions/4", None, 404, "Could not find version 4"),
     ("POST", "/v1/models/other:predict", {"instances": [1]}, 404, "Servable not found"),
