@@ -66,8 +66,9 @@ int model_locate(const char *base, int64_t wanted, int64_t *ret_number, char **r
 	if (wanted >= 0)
 		return err_set(err, ERR_NOT_FOUND, "no version %lld of a model below '%s'", (long long)wanted,
 			       base);
-	return err_set(
-	    err, ERR_NOT_FOUND,
-	    "no model at '%s': needs saved_model.pb, a file *.onnx, or version folders named by a number",
-	    base);
+	return err_set(err, ERR_NOT_FOUND,
+		       "no model at '%s': needs saved_model.pb, a file *.onnx, predict.py, model.joblib "
+		       "(.pkl, .json, .ubj, .txt, .pt), or "
+		       "version folders named by a number",
+		       base);
 }

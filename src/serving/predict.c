@@ -208,8 +208,8 @@ void predict_start(struct predict *p)
 		p->done(p);
 		return;
 	}
-	if (p->version->run_ns > 0 && p->version->run_ns < INLINE_RUN_NS &&
-	    server_loop_pending(p->server->loop) == 0) {
+	if (!p->version->runtime->ops->waits && p->version->run_ns > 0 &&
+	    p->version->run_ns < INLINE_RUN_NS && server_loop_pending(p->server->loop) == 0) {
 		predict_run(p);
 		predict_finish(p);
 		return;

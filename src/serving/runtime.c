@@ -5,7 +5,7 @@
 #include <glob.h>
 #include "base/mem.h"
 
-static const struct runtime_ops *const runtimes[] = {&runtime_tensorflow, &runtime_onnx};
+static const struct runtime_ops *const runtimes[] = {&runtime_tensorflow, &runtime_onnx, &runtime_python};
 
 const struct runtime_ops *runtime_find(const char *path)
 {

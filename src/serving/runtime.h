@@ -15,6 +15,11 @@ struct runtime_options {
 	const char *path;  /* Python environment that holds the libraries; may be NULL */
 	int threads;	   /* for one run; >= 1 */
 	int inter_threads; /* operations of a run at the same time; >= 1 */
+
+	/* Of models that Python computes; 0 = the default. */
+	int python_processes;	   /* of one model */
+	int64_t python_ring_bytes; /* for inputs and outputs of one run */
+	int64_t python_timeout_ms; /* of one run */
 };
 
 /* First member of every runtime's own model. */
@@ -24,6 +29,7 @@ struct runtime_model {
 
 struct runtime_ops {
 	const char *name; /* "tensorflow" */
+	bool waits;	  /* a run may wait for what is not computing: never on the loop's thread */
 
 	/* Required. Is the model at 'path' (a folder, or a file) one of ours? Looks at names only; any
 	 * thread. */
@@ -50,7 +56,7 @@ struct runtime_ops {
 	void (*unload)(struct runtime_model *m);
 };
 
-extern const struct runtime_ops runtime_tensorflow, runtime_onnx;
+extern const struct runtime_ops runtime_tensorflow, runtime_onnx, runtime_python;
 
 /* NULL when no runtime knows what lies at 'path'. */
 const struct runtime_ops *runtime_find(const char *path);

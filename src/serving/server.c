@@ -210,8 +210,12 @@ static int add_model(struct running *run, struct err *err)
 		r = registry_add(&run->server.registry, o->model_name, number, path, &run->version, err);
 	if (r < 0)
 		return r;
-	run->runtime = (struct runtime_options){
-	    .path = o->runtime_path, .threads = o->threads, .inter_threads = o->inter_threads};
+	run->runtime = (struct runtime_options){.path = o->runtime_path,
+						.threads = o->threads,
+						.inter_threads = o->inter_threads,
+						.python_processes = o->python_processes,
+						.python_ring_bytes = o->python_ring_bytes,
+						.python_timeout_ms = o->python_timeout_ms};
 	run->load.run = load_run;
 	run->load.done = load_done;
 	model_version_move(run->version, VERSION_LOADING);

@@ -52,6 +52,9 @@ struct serving_options {
 	const char *monitoring_config_file; /* MonitoringConfig in text; NULL = the usual path */
 	int threads;			    /* for one run of a model */
 	int inter_threads;		    /* operations of one run at the same time, TensorFlow only */
+	int python_processes;		    /* of one model that Python computes; 0 = default */
+	int64_t python_ring_bytes;	    /* for inputs and outputs of one of its runs; 0 = default */
+	int64_t python_timeout_ms;	    /* of one of its runs; 0 = default */
 	int workers;			    /* models that run at the same time beside the loop */
 	bool health_service;		    /* grpc.health.v1 is answered */
 	bool tensor_content;		    /* outputs as tensor_content instead of typed fields */
