@@ -166,6 +166,11 @@ def test_what_predict_raises_reaches_the_client(mood):
     assert moods(mood, "hello") == moods(mood, "hello")
 
 
+def wait_for_end(process):
+    assert select.select([process], [], [], 120)[0]  # a pidfd is readable when its process has ended
+    os.close(process)
+
+
 def wait_for_worker(server, fifo):
     os.mkfifo(fifo)
     call = server.prediction.Predict.future(server.request({"mood": np.array([f"wait {fifo}".encode()], object)}), timeout=120)
@@ -192,7 +197,9 @@ def test_a_worker_that_ends_by_itself_is_told_and_replaced(mood):
 
 def test_an_idle_worker_that_is_killed_costs_no_request(mood):
     before = moods(mood, "hello")
+    process = os.pidfd_open(before)
     os.kill(before, signal.SIGKILL)
+    wait_for_end(process)
     assert moods(mood, "hello") != before
 
 
@@ -226,8 +233,7 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path):
     server.process.kill()
     with pytest.raises(grpc.RpcError):
         call.result()
-    assert select.select([worker], [], [], 120)[0]  # readable when it has ended
-    os.close(worker)
+    wait_for_end(worker)
     server.stop()
 
 
