@@ -2,8 +2,12 @@
 /* Element types of tensors, see dtype.h. */
 #include "serving/dtype.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
+
+#define REFERENCE_OFFSET 100 /* between a type and a reference to it */
 
 static const struct dtype_info dtypes[] = {
 #define DTYPE_ROW(name, number, size, onnx, field, coding, word)                                             \
@@ -26,6 +30,42 @@ enum dtype dtype_from_onnx(int onnx)
 		if (dtypes[i].onnx == onnx)
 			return dtypes[i].dtype;
 	return DT_INVALID;
+}
+
+/* Of types that no protocol carries here: only models talk about them. */
+static const struct {
+	int number;
+	const char *name;
+} other_names[] = {
+    {11, "DT_QINT8"},
+    {12, "DT_QUINT8"},
+    {13, "DT_QINT32"},
+    {15, "DT_QINT16"},
+    {16, "DT_QUINT16"},
+    {20, "DT_RESOURCE"},
+    {21, "DT_VARIANT"},
+    {24, "DT_FLOAT8_E5M2"},
+    {25, "DT_FLOAT8_E4M3FN"},
+    {26, "DT_FLOAT8_E4M3FNUZ"},
+    {27, "DT_FLOAT8_E4M3B11FNUZ"},
+    {28, "DT_FLOAT8_E5M2FNUZ"},
+    {29, "DT_INT4"},
+    {30, "DT_UINT4"},
+    {31, "DT_INT2"},
+    {32, "DT_UINT2"},
+};
+
+void dtype_format_name(int number, char ret[DTYPE_NAME_MAX])
+{
+	bool is_reference = number > REFERENCE_OFFSET;
+	int base = is_reference ? number - REFERENCE_OFFSET : number;
+	const struct dtype_info *info = dtype_info((uint64_t)base);
+	const char *name = info ? info->enum_name : NULL;
+
+	for (size_t i = 0; !name && i < ARRAY_LEN(other_names); i++)
+		if (other_names[i].number == base)
+			name = other_names[i].name;
+	snprintf(ret, DTYPE_NAME_MAX, "%s%s", name ? name : "DT_INVALID", name && is_reference ? "_REF" : "");
 }
 
 const char *dtype_word(enum dtype dtype)

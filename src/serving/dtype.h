@@ -55,7 +55,11 @@ struct dtype_info {
 
 /* NULL when the number is none of ours. */
 const struct dtype_info *dtype_info(uint64_t number);
-enum dtype dtype_from_onnx(int onnx);	  /* DT_INVALID when unknown */
+enum dtype dtype_from_onnx(int onnx); /* DT_INVALID when unknown */
+/* Every name of types.proto, also of types that cannot be sent: "DT_RESOURCE"; "DT_INVALID" when unknown.
+ * Into 'ret', for those of references: "DT_FLOAT_REF". */
+#define DTYPE_NAME_MAX 32
+void dtype_format_name(int number, char ret[DTYPE_NAME_MAX]);
 const char *dtype_word(enum dtype dtype); /* "invalid" when unknown */
 
 /* Conversions of the two 16-bit floats; to 16 bits rounds to nearest, ties to even. */

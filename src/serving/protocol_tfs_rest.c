@@ -53,11 +53,11 @@ static int answer_status(struct http_call *c, const struct rest_route *route, st
 
 static void write_info(const struct signature_tensor *t, struct buf *b)
 {
-	const struct dtype_info *info = dtype_info((uint64_t)t->dtype);
+	char dtype[DTYPE_NAME_MAX];
 
+	dtype_format_name(t->dtype_number, dtype);
 	json_text_write_string(b, str_from(t->alias));
-	buf_printf(b, ": {\"dtype\": \"%s\", \"tensor_shape\": {\"dim\": [",
-		   info ? info->enum_name : "DT_INVALID");
+	buf_printf(b, ": {\"dtype\": \"%s\", \"tensor_shape\": {\"dim\": [", dtype);
 	for (int i = 0; i < t->rank; i++)
 		buf_printf(b, "%s{\"size\": \"%lld\", \"name\": \"\"}", i ? ", " : "", (long long)t->dims[i]);
 	buf_printf(b, "], \"unknown_rank\": %s}, \"name\": ", t->unknown_rank ? "true" : "false");

@@ -166,6 +166,12 @@ static int decode_one(struct str bytes, struct arena *arena, struct signature *s
 	struct pb_field f;
 	int r;
 
+	char *copy = arena_try_alloc(arena, bytes.len + 1, 1);
+
+	if (!copy)
+		return err_set(err, ERR_TOO_LARGE, "signatures of the model need too much memory");
+	memcpy(copy, bytes.data, bytes.len);
+	s->description = (struct str){copy, bytes.len};
 	s->method_name = "";
 	pb_init_str(&p, bytes);
 	while (pb_next(&p, &f))
@@ -245,6 +251,10 @@ static void encode_tensors(const struct signature_tensor *items, size_t count, u
 
 void signature_encode(const struct signature *s, struct buf *b)
 {
+	if (s->description.len > 0) {
+		buf_add(b, s->description.data, s->description.len);
+		return;
+	}
 	encode_tensors(s->inputs, s->input_count, SIGNATURE_INPUTS, b);
 	encode_tensors(s->outputs, s->output_count, SIGNATURE_OUTPUTS, b);
 	pb_add_string(b, SIGNATURE_METHOD_NAME, s->method_name);

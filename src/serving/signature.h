@@ -28,6 +28,8 @@ struct signature_tensor {
 struct signature {
 	const char *name;
 	const char *method_name;
+	struct str
+	    description; /* the SignatureDef as the model holds it, in the arena; empty when it has none */
 	size_t input_count, output_count;
 	struct signature_tensor *inputs, *outputs;
 	void *runtime; /* the runtime's, set after decoding; NULL when the runtime cannot run it */
@@ -40,7 +42,7 @@ struct signature_set {
 /* Reads signature_def of a serialized MetaGraphDef (field 5) into the arena; skips everything else. */
 int signature_decode(const void *meta_graph, size_t len, struct arena *arena, struct signature_set *ret,
 		     struct err *err);
-/* Appends the body of a tensorflow.SignatureDef message. */
+/* Appends the body of a tensorflow.SignatureDef message: the model's own, whole, when there is one. */
 void signature_encode(const struct signature *s, struct buf *b);
 
 /* NULL when absent; "" means SIGNATURE_DEFAULT. */

@@ -27,6 +27,15 @@ static void put_tensor(struct buf *b, uint32_t field, const char *alias, const c
 	pb_close(b, entry);
 }
 
+static void put_body(struct buf *b)
+{
+	put_tensor(b, 1, "z", "in_z:0", DT_FLOAT);
+	put_tensor(b, 1, "a", "in_a:1", DT_STRING);
+	put_tensor(b, 2, "out", "call:0", 20);
+	pb_add_string(b, 3, SIGNATURE_METHOD_PREDICT);
+	pb_add_string(b, 4, ""); /* defaults */
+}
+
 static void put_signature(struct buf *b, const char *name)
 {
 	struct pb_mark entry, value;
@@ -35,10 +44,7 @@ static void put_signature(struct buf *b, const char *name)
 	entry = pb_begin(b, 5, 0);
 	pb_add_string(b, 1, name);
 	value = pb_begin(b, 2, 0);
-	put_tensor(b, 1, "z", "in_z:0", DT_FLOAT);
-	put_tensor(b, 1, "a", "in_a:1", DT_STRING);
-	put_tensor(b, 2, "out", "call:0", 20);
-	pb_add_string(b, 3, SIGNATURE_METHOD_PREDICT);
+	put_body(b);
 	pb_close(b, value);
 	pb_close(b, entry);
 }
@@ -66,10 +72,43 @@ TEST(signatures_decode_sorted_and_encode_again)
 	EXPECT_INT("is kept", s->outputs[0].dtype_number, 20);
 	assert_null(signature_find(&set, STR("nothing")));
 	signature_encode(s, &again);
-	assert_true(again.len > 0);
+	struct buf alone = BUF_INIT, whole = BUF_INIT;
+	put_body(&alone);
+	assert_int_equal(again.len, alone.len);
+	assert_memory_equal(again.data, alone.data, alone.len); /* also what is not understood */
+	struct signature own = *s;
+	own.description = (struct str){NULL, 0};
+	signature_encode(&own, &whole);
+	assert_true(whole.len > 0 && whole.len < alone.len);
+	buf_done(&alone);
+	buf_done(&whole);
 	buf_done(&b);
 	buf_done(&again);
 	arena_done(&arena);
+}
+
+TEST(every_type_has_the_name_of_its_number)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} rows[] = {{1, "DT_FLOAT"},
+		    {7, "DT_STRING"},
+		    {20, "DT_RESOURCE"},
+		    {21, "DT_VARIANT"},
+		    {27, "DT_FLOAT8_E4M3B11FNUZ"},
+		    {0, "DT_INVALID"},
+		    {101, "DT_FLOAT_REF"},
+		    {127, "DT_FLOAT8_E4M3B11FNUZ_REF"},
+		    {-1, "DT_INVALID"},
+		    {100, "DT_INVALID"},
+		    {999, "DT_INVALID"}};
+	char name[DTYPE_NAME_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		dtype_format_name(rows[i].number, name);
+		EXPECT_STR(rows[i].name, name, rows[i].name);
+	}
 }
 
 TEST(inputs_of_another_type_or_shape_are_refused)
