@@ -28,11 +28,11 @@ struct signature_tensor {
 struct signature {
 	const char *name;
 	const char *method_name;
-	struct str
-	    description; /* the SignatureDef as the model holds it, in the arena; empty when it has none */
 	size_t input_count, output_count;
 	struct signature_tensor *inputs, *outputs;
 	void *runtime; /* the runtime's, set after decoding; NULL when the runtime cannot run it */
+	struct str
+	    description; /* the SignatureDef as the model holds it, in the arena; empty when there is none */
 };
 struct signature_set {
 	size_t count;
