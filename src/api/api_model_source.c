@@ -7,14 +7,32 @@
 #include "base/mem.h"
 
 #define SAVED_MODEL "/saved_model.pb"
+#define MODEL_NAMES "saved_model.pb, .onnx, predict.py or model.joblib, .pkl, .json, .ubj, .pt"
 #define LISTED_MAX 20000 /* objects of an output that are looked at */
 #define FOUND_MAX 64
 
-/* What a listing holds: folders of SavedModels and .onnx files, whole keys. */
+/* Files that make their folder a model that Python computes, and the environment that has their libraries.
+ * What is further up decides when a folder holds several. */
+static const struct python_file {
+	const char *name, *framework;
+} python_files[] = {
+    {"/model.pt", "pytorch"},	       {"/model.json", "xgboost"},     {"/model.ubj", "xgboost"},
+    {"/model.joblib", "scikit-learn"}, {"/model.pkl", "scikit-learn"}, {"/predict.py", "scikit-learn"},
+};
+
+/* What a listing holds: folders of SavedModels, .onnx files, folders of Python's models; whole keys. */
 struct findings {
-	char *folders[FOUND_MAX], *onnx[FOUND_MAX], *first;
-	size_t folder_count, onnx_count, count;
-	size_t base_len; /* of the prefix, without its '/': a model is not looked for above it */
+	char *folders[FOUND_MAX], *onnx[FOUND_MAX], *python[FOUND_MAX], *first;
+	size_t folder_count, onnx_count, python_count, count;
+	size_t base_len;    /* of the prefix, without its '/': a model is not looked for above it */
+	size_t python_best; /* index in python_files of the one that decides */
+};
+
+/* Where a model lies and what runs it. */
+struct choice {
+	char *key; /* owned, NULL = none */
+	bool is_file;
+	const char *framework;
 };
 
 static void findings_done(struct findings *f)
@@ -23,7 +41,20 @@ static void findings_done(struct findings *f)
 		free(f->folders[i]);
 	for (size_t i = 0; i < f->onnx_count; i++)
 		free(f->onnx[i]);
+	for (size_t i = 0; i < f->python_count; i++)
+		free(f->python[i]);
 	free(f->first);
+}
+
+static void note_python(struct findings *f, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(python_files) && f->python_count < FOUND_MAX; i++) {
+		if (!str_ends(key, python_files[i].name))
+			continue;
+		f->python[f->python_count++] = mem_strndup(key, strlen(key) - strlen(python_files[i].name));
+		if (f->python_count == 1 || i < f->python_best)
+			f->python_best = i;
+	}
 }
 
 static void note_key(struct findings *f, const char *key)
@@ -34,6 +65,8 @@ static void note_key(struct findings *f, const char *key)
 		f->folders[f->folder_count++] = mem_strndup(key, strlen(key) - strlen(SAVED_MODEL));
 	else if (str_ends(key, ".onnx") && f->onnx_count < FOUND_MAX)
 		f->onnx[f->onnx_count++] = mem_strdup(key);
+	else
+		note_python(f, key);
 }
 
 static int look(struct blob_store *b, const char *org, const char *bucket, const char *prefix,
@@ -68,60 +101,77 @@ static size_t without_version(const struct findings *f, const char *folder)
 	return len >= f->base_len ? len : strlen(folder);
 }
 
-/* The one folder that all SavedModels are in; NULL when they are several models. */
-static char *only_folder(const struct findings *f)
+/* The one folder that all models are in; NULL when they are several models. */
+static char *only_folder(const struct findings *f, char *const *folders, size_t count)
 {
-	size_t len = f->folder_count ? without_version(f, f->folders[0]) : 0;
-	for (size_t i = 1; i < f->folder_count; i++)
-		if (without_version(f, f->folders[i]) != len || strncmp(f->folders[i], f->folders[0], len))
+	size_t len = count ? without_version(f, folders[0]) : 0;
+	for (size_t i = 1; i < count; i++)
+		if (without_version(f, folders[i]) != len || strncmp(folders[i], folders[0], len))
 			return NULL;
-	return f->folder_count ? mem_strndup(f->folders[0], len) : NULL;
+	return count ? mem_strndup(folders[0], len) : NULL;
 }
 
-static char *choose(const struct findings *f, bool *ret_onnx)
+/* SavedModels first, then .onnx files, then what Python computes: as the model server looks. */
+static struct choice choose(const struct findings *f)
 {
-	char *folder = only_folder(f);
-	*ret_onnx = !folder;
-	if (folder)
-		return folder;
-	return f->folder_count == 0 && f->onnx_count == 1 ? mem_strdup(f->onnx[0]) : NULL;
+	if (f->folder_count)
+		return (struct choice){only_folder(f, f->folders, f->folder_count), false, "tensorflow"};
+	if (f->onnx_count)
+		return (struct choice){f->onnx_count == 1 ? mem_strdup(f->onnx[0]) : NULL, true, "onnx"};
+	if (f->python_count)
+		return (struct choice){only_folder(f, f->python, f->python_count), false,
+				       python_files[f->python_best].framework};
+	return (struct choice){0};
 }
 
-static void set_source(struct service_spec *spec, const char *bucket, const char *key, bool onnx)
+static void set_source(struct service_spec *spec, const char *bucket, const struct choice *c)
 {
+	char *uri = mem_printf("fds://%s/%s%s", bucket, c->key, c->is_file ? "" : "/");
 	free(spec->uri);
-	spec->uri = mem_printf("fds://%s/%s%s", bucket, key, onnx ? "" : "/");
+	spec->uri = uri;
 	if (!spec->framework || !*spec->framework) {
 		free(spec->framework);
-		spec->framework = mem_strdup(onnx ? "onnx" : "tensorflow");
+		spec->framework = mem_strdup(c->framework);
 	}
+}
+
+static size_t models_found(const struct findings *f)
+{
+	return f->folder_count + f->onnx_count + f->python_count;
+}
+
+static const char *example_of(const struct findings *f)
+{
+	return f->folder_count ? f->folders[0] : f->onnx_count ? f->onnx[0] : f->python[0];
 }
 
 static int resolve_job(struct blob_store *b, const char *org, struct service_spec *spec, struct err *err)
 {
 	char prefix[96];
-	bool onnx = false;
+	struct choice c = {0};
 	struct findings in_model = {0}, all = {0};
 	snprintf(prefix, sizeof(prefix), "jobs/%s/output/model/", spec->job);
 	int r = look(b, org, org, prefix, &in_model, err);
-	CLEANUP(free) char *key = r < 0 ? NULL : choose(&in_model, &onnx);
-	if (r == 0 && !key) {
+	if (r == 0)
+		c = choose(&in_model);
+	if (r == 0 && !c.key) {
 		snprintf(prefix, sizeof(prefix), "jobs/%s/output/", spec->job);
 		r = look(b, org, org, prefix, &all, err);
-		key = r < 0 ? NULL : choose(&all, &onnx);
+		if (r == 0)
+			c = choose(&all);
 	}
-	if (key)
-		set_source(spec, org, key, onnx);
-	else if (r == 0 && all.folder_count + all.onnx_count > 1)
+	if (c.key)
+		set_source(spec, org, &c);
+	else if (r == 0 && models_found(&all) > 1)
 		r = err_set(err, ERR_INVALID,
 			    "job '%s' left %zu models, '%s' among them; say which with 'uri'", spec->job,
-			    all.folder_count + all.onnx_count,
-			    all.folder_count ? all.folders[0] : all.onnx[0]);
+			    models_found(&all), example_of(&all));
 	else if (r == 0)
 		r = err_set(err, ERR_INVALID,
-			    "job '%s' left no model (saved_model.pb or .onnx) in its output%s%s; write it to "
+			    "job '%s' left no model (" MODEL_NAMES ") in its output%s%s; write it to "
 			    "$CLOUDML_OUTPUT_DIR/model",
 			    spec->job, all.first ? ", but for example " : "", all.first ? all.first : "");
+	free(c.key);
 	findings_done(&in_model);
 	findings_done(&all);
 	return r;
@@ -137,22 +187,25 @@ static int resolve_uri(struct blob_store *b, const char *org, struct service_spe
 	size_t len = strlen(uri.key);
 	if (str_ends(uri.key, ".onnx")) {
 		r = b->ops->stat(b, org, uri.bucket, uri.key, &info, err);
+		struct choice c = {uri.key, true, "onnx"};
 		if (r == 0)
-			set_source(spec, uri.bucket, uri.key, true);
+			set_source(spec, uri.bucket, &c);
 	} else {
 		struct findings f = {0};
 		if (len && uri.key[len - 1] != '/' && len < URI_KEY_MAX)
 			strcpy(uri.key + len, "/");
 		r = look(b, org, uri.bucket, uri.key, &f, err);
-		bool onnx = false;
-		CLEANUP(free) char *key = r < 0 ? NULL : choose(&f, &onnx);
-		if (key)
-			set_source(spec, uri.bucket, key, onnx);
+		struct choice c = {0};
+		if (r == 0)
+			c = choose(&f);
+		if (c.key)
+			set_source(spec, uri.bucket, &c);
 		else if (r == 0)
 			r = err_set(err, f.count ? ERR_INVALID : ERR_NOT_FOUND,
-				    f.count ? "below '%s' there is not one model (saved_model.pb or .onnx)"
+				    f.count ? "below '%s' there is not one model (" MODEL_NAMES ")"
 					    : "there is nothing at '%s'",
 				    spec->uri);
+		free(c.key);
 		findings_done(&f);
 	}
 	if (r == -ERR_NOT_FOUND)

@@ -148,6 +148,23 @@ class Models(unittest.TestCase):
             self.assertEqual((body, answer.status), (body, status), answer.body)
             self.assertIn(part, answer.message)
 
+    def test_models_that_python_computes_are_found_and_get_their_framework(self):
+        for files, framework in [(["3/predict.py", "3/model.json"], "xgboost"), (["model.joblib", "predict.py"], "scikit-learn"),
+                                 (["1/model.pt", "2/model.pt"], "pytorch"), (["predict.py"], "scikit-learn")]:
+            folder = f"python-{framework}-{len(files)}"
+            for name in files:
+                server.call("PUT", f"/api/v1/store/default/{folder}/{name}", b"x")
+            answer = server.call("POST", "/api/v1/models", {"name": folder, "uri": f"fds://default/{folder}"})
+            self.assertEqual((files, answer.status), (files, 201), answer.body)
+            self.assertEqual(answer.json["spec"]["uri"], f"fds://default/{folder}/")
+            self.assertEqual(answer.json["spec"]["framework"], framework)
+            self.assertEqual(server.call("DELETE", f"/api/v1/models/{folder}").status, 202)
+        for name in ("a/model.pkl", "b/predict.py"):
+            server.call("PUT", f"/api/v1/store/default/python-two/{name}", b"x")
+        answer = server.call("POST", "/api/v1/models", {"name": "m", "uri": "fds://default/python-two/"})
+        self.assertEqual(answer.status, 400)
+        self.assertIn("not one model", answer.message)
+
     def test_a_job_that_did_not_end_well_makes_no_model(self):
         job = submit({"command": ["sleep", "1000"]}).json["id"]
         answer = server.call("POST", "/api/v1/models", {"name": "early", "job": job})
