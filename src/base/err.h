@@ -16,6 +16,7 @@
 	X(ERR_STATE, "failed_precondition", 409, 9, "InvalidRequest", 5)                                     \
 	X(ERR_TOO_LARGE, "too_large", 413, 8, "EntityTooLarge", 2)                                           \
 	X(ERR_LIMIT, "too_many_requests", 429, 8, "SlowDown", 6)                                             \
+	X(ERR_BUSY, "busy", 429, 14, "SlowDown", 75)                                                         \
 	X(ERR_QUOTA, "quota", 429, 8, "QuotaExceeded", 6)                                                    \
 	X(ERR_CANCELLED, "cancelled", 499, 1, "RequestTimeout", 130)                                         \
 	X(ERR_INTERNAL, "internal", 500, 13, "InternalError", 70)                                            \

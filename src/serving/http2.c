@@ -29,6 +29,7 @@ static void connection_free(struct h2_connection *c)
 	server_loop_timer_stop(h->server->loop, &c->idle);
 	server_loop_remove(h->server->loop, &c->source);
 	list_remove(&c->node);
+	list_remove(&c->answered_node);
 	nghttp2_session_del(c->session); /* tells no stream */
 	struct h2_stream *s;
 	LIST_EACH(s, &c->streams, node)
@@ -86,6 +87,23 @@ void h2_connection_update(struct h2_connection *c)
 		return;
 	}
 	server_loop_change(loop, &c->source, EPOLLIN | (c->sent < c->out.len ? EPOLLOUT : 0));
+}
+
+void h2_connection_update_soon(struct h2_connection *c)
+{
+	if (c->updating)
+		return;
+	list_remove(&c->answered_node);
+	list_append(&c->http2->answered, &c->answered_node);
+}
+
+void http2_before_wait(struct http2 *h)
+{
+	while (!list_empty(&h->answered)) {
+		struct h2_connection *c = LIST_ENTRY(h->answered.next, struct h2_connection, answered_node);
+		list_remove(&c->answered_node);
+		h2_connection_update(c);
+	}
 }
 
 /* False when the connection must close. */
@@ -171,6 +189,7 @@ int http2_new(struct server *s, struct http2 **ret, struct err *err)
 
 	h->server = s;
 	list_init(&h->connections);
+	list_init(&h->answered);
 	h->in = mem_alloc(READ_BYTES);
 	r = make_templates(h, err);
 	if (r < 0) {
@@ -223,6 +242,7 @@ void http2_accept(struct http2 *h, int fd)
 	list_init(&c->streams);
 	list_init(&c->incoming);
 	list_init(&c->node);
+	list_init(&c->answered_node);
 	list_append(&h->connections, &c->node);
 	if (!start_session(c) || server_loop_add(h->server->loop, &c->source, EPOLLIN, &err) < 0) {
 		log_warn("http2.refused reason=%s", err.code ? err.msg : "no memory");

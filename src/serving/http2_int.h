@@ -19,13 +19,14 @@
 struct http2 {
 	struct server *server;
 	struct list connections;
+	struct list answered; /* connections with answers to send when the loop's turn ends */
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *option;
 	uint8_t *in; /* one read buffer for all connections */
 };
 
 struct h2_connection {
-	struct list node;
+	struct list node, answered_node;
 	struct http2 *http2;
 	struct loop_source source;
 	struct loop_timer idle; /* due when the oldest unfinished request is too old */
@@ -90,6 +91,7 @@ void h2_flow_drain(struct h2_stream *s);
 void h2_stream_detach(struct h2_stream *s);
 /* Sends what waits and watches for what is possible now; may free the connection. */
 void h2_connection_update(struct h2_connection *c);
+void h2_connection_update_soon(struct h2_connection *c); /* at the end of the loop's turn; frees nothing */
 /* Sets the timer of the oldest unfinished request. */
 void h2_connection_watch(struct h2_connection *c);
 

@@ -44,6 +44,8 @@ void h2_stream_detach(struct h2_stream *s)
 	if (s->running) {
 		list_remove(&s->node);
 		list_remove(&s->incoming_node);
+		if (s->call.cancel)
+			s->call.cancel(&s->call); /* s may be gone */
 	} else {
 		stream_free(s);
 	}
@@ -153,7 +155,7 @@ void rpc_reply(struct rpc_call *call, struct buf *takes_message)
 	grpc_prefix_write((uint8_t *)s->reply.data, false, (uint32_t)(s->reply.len - GRPC_PREFIX_BYTES));
 	s->answered = true;
 	nghttp2_submit_response(s->connection->session, s->id, headers, 2, &provider);
-	h2_connection_update(s->connection);
+	h2_connection_update_soon(s->connection);
 }
 
 void rpc_fail(struct rpc_call *call, const struct err *err)
@@ -166,7 +168,7 @@ void rpc_fail(struct rpc_call *call, const struct err *err)
 		return;
 	}
 	h2_stream_fail(s, err);
-	h2_connection_update(s->connection);
+	h2_connection_update_soon(s->connection);
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)

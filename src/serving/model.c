@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/batcher.h"
 
 const char *version_state_word(enum version_state s)
 {
@@ -142,6 +143,7 @@ void model_version_unref(struct model_version *v)
 		return;
 	if (v->runtime)
 		v->runtime->ops->unload(v->runtime);
+	batch_lanes_free(v->lanes);
 	free(v->path);
 	free(v);
 }

@@ -38,6 +38,7 @@ struct model_version {
 	struct runtime_model *runtime; /* NULL unless available or unloading */
 	int64_t run_ns;		       /* moving average of a run; 0 = not measured yet */
 	const char *model_name;	       /* view of the model's */
+	struct batch_lane *lanes;      /* the batcher's, one for each signature in use */
 };
 
 #define MODEL_VERSIONS_MAX 64

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/batcher.h"
 
 /* A model whose runs take less than this on average runs on the loop's thread when nothing waits: waking a
  * worker on another processor and being woken again costs about as much. */
@@ -144,18 +145,26 @@ static int choose_outputs(struct predict *p, struct err *err)
 	return 0;
 }
 
-/* On either thread: touches only this request, and the runtime, which is thread-safe. */
-static void predict_run(struct predict *p)
+bool predict_begins(struct predict *p)
+{
+	if (atomic_load_explicit(&p->cancelled, memory_order_relaxed))
+		err_set(&p->err, ERR_CANCELLED, "the client has left");
+	else if (clock_monotonic_ns() >= p->deadline_ns)
+		err_set(&p->err, ERR_TIMEOUT, "the deadline passed before the model could run");
+	else
+		return true;
+	p->output_count = 0;
+	return false;
+}
+
+void predict_run(struct predict *p)
 {
 	struct runtime_model *runtime = p->version->runtime;
 	int64_t start = clock_monotonic_ns();
 	int r;
 
-	if (start >= p->deadline_ns) {
-		err_set(&p->err, ERR_TIMEOUT, "the deadline passed before the model could run");
-		p->output_count = 0;
+	if (!predict_begins(p))
 		return;
-	}
 	r = runtime->ops->run(runtime, p->signature, p->ordered, p->output_index, p->output_count, p->outputs,
 			      &p->err);
 	p->run_ns = clock_monotonic_ns() - start;
@@ -165,7 +174,7 @@ static void predict_run(struct predict *p)
 		p->err.code = ERR_NONE; /* may hold an error that was overcome */
 }
 
-static void predict_finish(struct predict *p)
+void predict_finish(struct predict *p)
 {
 	struct model_version *v = p->version;
 
@@ -194,6 +203,19 @@ static int count_arena(struct predict *p, struct err *err)
 	return server_check_memory(s, err);
 }
 
+bool predict_is_short(const struct server *s, const struct model_version *v)
+{
+	return !v->runtime->ops->waits && v->run_ns > 0 && v->run_ns < INLINE_RUN_NS &&
+	       server_loop_pending(s->loop) == 0;
+}
+
+void predict_cancel(struct predict *p)
+{
+	atomic_store_explicit(&p->cancelled, true, memory_order_relaxed);
+	if (p->lane)
+		batcher_remove(p);
+}
+
 void predict_start(struct predict *p)
 {
 	int r = count_arena(p, &p->err);
@@ -208,8 +230,9 @@ void predict_start(struct predict *p)
 		p->done(p);
 		return;
 	}
-	if (!p->version->runtime->ops->waits && p->version->run_ns > 0 &&
-	    p->version->run_ns < INLINE_RUN_NS && server_loop_pending(p->server->loop) == 0) {
+	if (p->server->batcher && batcher_takes(p->server->batcher, p))
+		return;
+	if (predict_is_short(p->server, p->version)) {
 		predict_run(p);
 		predict_finish(p);
 		return;

@@ -3,7 +3,9 @@
 #ifndef SERVING_PREDICT_H
 #define SERVING_PREDICT_H
 
+#include <stdatomic.h>
 #include "base/arena.h"
+#include "serving/batch_queue.h"
 #include "serving/metrics.h"
 #include "serving/model.h"
 #include "serving/server.h"
@@ -11,7 +13,10 @@
 struct predict {
 	struct server *server;
 	struct loop_job job;
-	struct arena arena; /* everything the request needs */
+	struct batch_item item;	 /* in the queue of a batcher */
+	struct batch_lane *lane; /* NULL unless it waits there */
+	atomic_bool cancelled;	 /* nobody wants the answer any more */
+	struct arena arena;	 /* everything the request needs */
 
 	/* Filled by the protocol before predict_start. */
 	struct model_spec spec;
@@ -49,5 +54,15 @@ int predict_resolve(struct predict *p, struct err *err);
 /* Checks, runs inline or on a worker, and calls done exactly once, possibly before it returns. Resolves first
  * when that has not been done. */
 void predict_start(struct predict *p);
+/* Nobody waits for the answer any more: what has not begun to compute is left out. May call done. */
+void predict_cancel(struct predict *p);
+
+/* For the batcher. predict_run on either thread: touches only this request, and the runtime, which is
+ * thread-safe. predict_begins is false, and the error set, when the request must not run any more.
+ * predict_finish on the loop's thread. predict_is_short: is a run short enough for the loop's thread? */
+void predict_run(struct predict *p);
+bool predict_begins(struct predict *p);
+void predict_finish(struct predict *p);
+bool predict_is_short(const struct server *s, const struct model_version *v);
 
 #endif

@@ -53,6 +53,11 @@ static void predict_done(struct predict *p)
 		rpc_fail(c, &err);
 }
 
+static void predict_left(struct rpc_call *c)
+{
+	predict_cancel(c->user);
+}
+
 static void handle_predict(struct rpc_call *c)
 {
 	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
@@ -71,6 +76,8 @@ static void handle_predict(struct rpc_call *c)
 	p->input_count = request.input_count;
 	p->filter = request.filter;
 	p->filter_count = request.filter_count;
+	c->user = p;
+	c->cancel = predict_left;
 	predict_start(p);
 }
 

@@ -12,6 +12,7 @@ enum rest_verb { REST_PREDICT, REST_CLASSIFY, REST_REGRESS, REST_STATUS, REST_ME
 struct rest_route {
 	enum rest_verb verb;
 	struct model_spec spec; /* name, version and label are set; views of the path or the arena */
+	int64_t timeout_ms;	/* what the client allows, set by the protocol; 0 = nothing said */
 };
 
 /* POST /v1/models/NAME[/versions/N|/labels/L]:predict|:classify|:regress

@@ -36,7 +36,7 @@ int rest_status(int code)
 	case GRPC_UNIMPLEMENTED:
 		return 501;
 	case GRPC_UNAVAILABLE:
-		return 503;
+		return code == ERR_BUSY ? 429 : 503;
 	case GRPC_DEADLINE_EXCEEDED:
 		return 504;
 	default:
@@ -140,11 +140,14 @@ void rest_run(struct server *server, const struct rest_route *route, struct str 
 {
 	struct predict *p = predict_new(server, (size_t)server->options->message_bytes_max);
 	struct rest_work *w = arena_alloc(&p->arena, sizeof(*w));
+	int64_t timeout_ms = server->options->rest_timeout_ms;
 
 	*w = (struct rest_work){.verb = route->verb, .done = done, .arg = arg};
 	p->owner = w;
 	p->done = work_done;
-	p->deadline_ns = clock_monotonic_ns() + server->options->rest_timeout_ms * NS_PER_MS;
+	if (route->timeout_ms > 0 && route->timeout_ms < timeout_ms)
+		timeout_ms = route->timeout_ms;
+	p->deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
 	p->spec = route->spec;
 	p->spec.name = copy(p, route->spec.name);
 	p->spec.label = copy(p, route->spec.label);

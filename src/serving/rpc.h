@@ -15,6 +15,10 @@ struct rpc_call {
 	struct str message;    /* the request; view into 'memory' */
 	struct shared *memory; /* counted; the call holds one reference until it is answered */
 	int64_t deadline_ns;   /* of the monotonic clock; INT64_MAX = none */
+	/* Both the handler's. 'cancel' may be NULL; it is called when the client leaves before the answer,
+	 * and may end the call. */
+	void (*cancel)(struct rpc_call *c);
+	void *user;
 };
 
 /* Exactly one of the two ends the call, at once or later; 'c' is gone afterwards. When the client has left

@@ -11,6 +11,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/batch_parameters.h"
+#include "serving/batcher.h"
 #include "serving/health.h"
 #include "serving/json_text.h"
 #include "serving/listener.h"
@@ -25,6 +27,7 @@ struct running {
 	struct listener *listener;
 	struct loop_source signals;
 	struct loop_timer drain;
+	struct batch_rules batching;
 	struct loop_job load;
 	struct model_version *version;
 	struct runtime_options runtime;
@@ -225,14 +228,26 @@ static int add_model(struct running *run, struct err *err)
 
 static int before_wait(void *arg)
 {
-	health_before_wait(&((struct running *)arg)->server);
-	return http1_before_wait(((struct running *)arg)->server.http1);
+	struct server *s = &((struct running *)arg)->server;
+
+	if (s->batcher)
+		batcher_before_wait(s->batcher);
+	health_before_wait(s);
+	http2_before_wait(s->http2);
+	return http1_before_wait(s->http1);
 }
 
 static int start(struct running *run, struct err *err)
 {
 	struct server *s = &run->server;
 	int r = server_loop_new(s->options->workers, &s->loop, err);
+
+	if (r >= 0 && s->options->batching) {
+		r = batch_parameters_read(s->options->batching_file, s->options->workers, &run->batching,
+					  err);
+		if (r >= 0)
+			s->batcher = batcher_new(s, &run->batching);
+	}
 
 	if (r >= 0)
 		r = watch_signals(run, err);
@@ -258,6 +273,7 @@ static void stop(struct running *run)
 	listener_free(run->listener);
 	http2_free(s->http2);
 	http1_free(s->http1);
+	batcher_free(s->batcher);
 	if (run->signals.fd >= 0)
 		close(run->signals.fd);
 }

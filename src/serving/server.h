@@ -11,6 +11,7 @@
 struct http1;
 struct http2;
 struct metrics;
+struct batcher;
 
 struct server {
 	const struct serving_options *options;
@@ -19,11 +20,12 @@ struct server {
 	struct http1 *http1;
 	struct http2 *http2;
 	struct metrics *metrics;
-	char *metrics_path;    /* besides /metrics; NULL when metrics are off */
-	struct list watchers;  /* of the health service */
-	int connections;       /* all kinds */
-	int calls;	       /* requests being answered */
-	int64_t request_bytes; /* of messages that have arrived and were not answered yet */
+	struct batcher *batcher; /* NULL when requests run one by one */
+	char *metrics_path;	 /* besides /metrics; NULL when metrics are off */
+	struct list watchers;	 /* of the health service */
+	int connections;	 /* all kinds */
+	int calls;		 /* requests being answered */
+	int64_t request_bytes;	 /* of messages that have arrived and were not answered yet */
 	bool draining;
 };
 
@@ -47,6 +49,8 @@ int http2_new(struct server *s, struct http2 **ret, struct err *err);
 void http2_free(struct http2 *h);
 void http2_accept(struct http2 *h, int fd);
 bool http2_drop_idle(struct http2 *h); /* the same */
-void http2_drain(struct http2 *h);     /* GOAWAY; connections close after their last answer */
+/* Sends what was answered since the last call, in few writes; before the loop waits. */
+void http2_before_wait(struct http2 *h);
+void http2_drain(struct http2 *h); /* GOAWAY; connections close after their last answer */
 
 #endif

@@ -51,6 +51,8 @@ struct serving_options {
 	bool cors;		  /* REST answers pages of other sites */
 	const char *monitoring_config_file; /* MonitoringConfig in text; NULL = the usual path */
 	int threads;			    /* for one run of a model */
+	bool batching;			    /* requests that wait at the same time run as one */
+	const char *batching_file;	    /* BatchingParameters in text; NULL = the usual values */
 	int inter_threads;		    /* operations of one run at the same time, TensorFlow only */
 	int python_processes;		    /* of one model that Python computes; 0 = default */
 	int64_t python_ring_bytes;	    /* for inputs and outputs of one of its runs; 0 = default */

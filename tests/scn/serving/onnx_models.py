@@ -51,3 +51,29 @@ def slow(path, steps=30, size=1024):
     nodes += [helper.make_node("MatMul", [f"v{i}", "w"], [f"v{i + 1}"]) for i in range(steps)]
     nodes += [helper.make_node("ReduceSum", [f"v{steps}"], ["y"], keepdims=0)]
     return save(path, nodes, [("x", "float32", [])], [("y", "float32", [])], [("w", matrix)])
+
+
+def batch_witness(path, size=256):
+    """rows = how many rows ran together, y = 2 x, z = table[pick] (fails for a pick above 3); the run takes as many
+    steps as the largest 'work' says"""
+    matrix = (np.random.default_rng(1).random((size, size)) / size).astype(np.float32)
+    scalar = lambda name, kind: helper.make_tensor_value_info(name, kind, [])  # noqa: E731
+    square = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [size, size])  # noqa: E731
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes"]), helper.make_node("MatMul", ["m", "w"], ["n"])], "body",
+        [scalar("i", TensorProto.INT64), scalar("going", TensorProto.BOOL), square("m")],
+        [scalar("goes", TensorProto.BOOL), square("n")])
+    nodes = [
+        helper.make_node("ReduceMax", ["work"], ["steps"], keepdims=0),
+        helper.make_node("Loop", ["steps", "", "w"], ["product"], body=body),
+        helper.make_node("ReduceSum", ["product"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "zero"], ["nothing"]),
+        helper.make_node("Mul", ["x", "two"], ["double"]),
+        helper.make_node("Add", ["double", "nothing"], ["y"]),
+        helper.make_node("Shape", ["work"], ["count"]),
+        helper.make_node("Expand", ["count", "count"], ["rows"]),
+        helper.make_node("Gather", ["table", "pick"], ["z"]),
+    ]
+    return save(path, nodes, [("x", "float32", ["N", "L"]), ("work", "int64", ["N"]), ("pick", "int64", ["N"])],
+                [("y", "float32", ["N", "L"]), ("rows", "int64", ["N"]), ("z", "float32", ["N"])],
+                [("w", matrix), ("zero", np.float32(0)), ("two", np.float32(2)), ("table", np.float32([10, 11, 12, 13]))])
