@@ -81,13 +81,13 @@ static void work_done(struct predict *p)
 {
 	struct rest_work w = *(struct rest_work *)p->owner;
 	struct buf b = BUF_INIT;
-	struct err err;
+	int r = -p->err.code;
 
-	if (p->err.code == 0)
-		write_answer(&w, p, &b, &p->err);
-	err = p->err;
+	if (r == 0)
+		r = write_answer(&w, p, &b, &p->err);
+	struct err err = r < 0 ? p->err : ERR_INIT;
 	predict_free(p);
-	if (err.code == 0)
+	if (r >= 0)
 		buf_addc(&b, '\n');
 	else
 		buf_done(&b);
