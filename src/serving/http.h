@@ -3,6 +3,7 @@
 #ifndef SERVING_HTTP_H
 #define SERVING_HTTP_H
 
+#include <stdbool.h>
 #include "base/buf.h"
 #include "base/err.h"
 #include "serving/server.h"
@@ -31,5 +32,7 @@ void http_handle(struct http_call *c);
 void tfs_rest_handle(struct http_call *c);
 void metrics_handle(struct http_call *c);
 void page_handle(struct http_call *c); /* "/" and below "/page/" */
+/* Our own paths below /cloudml/v1/. False when the path is none of them, and nothing was done. */
+bool admin_rest_handle(struct http_call *c);
 
 #endif

@@ -37,6 +37,7 @@ struct h1_connection {
 
 struct h1_call {
 	struct http_call call;
+	struct held_call held;
 	struct h1_connection *connection;
 	struct MHD_Connection *mhd;
 	struct buf body, inflated;
@@ -228,6 +229,13 @@ static void take_body(struct h1_call *call, const char *data, size_t len)
 	buf_add(&call->body, data, len);
 }
 
+static void run_call(struct held_call *c)
+{
+	struct h1_call *call = CONTAINER_OF(c, struct h1_call, held);
+
+	http_handle(&call->call);
+}
+
 static enum MHD_Result dispatch(struct h1_call *call)
 {
 	struct server *s = call->connection->http1->server;
@@ -249,7 +257,8 @@ static enum MHD_Result dispatch(struct h1_call *call)
 	}
 	struct buf *body = call->inflate ? &call->inflated : &call->body;
 	call->call.body = (struct str){buf_str(body), body->len};
-	http_handle(&call->call);
+	call->held.run = run_call;
+	server_run_call(s, &call->held);
 	if (call->answered)
 		return queue(call, call->status, call->content_type, &call->answer);
 	call->suspended = true;
@@ -275,6 +284,10 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 {
 	struct h1_call *call = CONTAINER_OF(c, struct h1_call, call);
 
+	if (status >= 400 && server_hold(c->server, &call->held)) {
+		buf_done(takes_body);
+		return;
+	}
 	call->answered = true;
 	call->status = status;
 	call->content_type = content_type;

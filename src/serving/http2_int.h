@@ -59,6 +59,7 @@ struct h2_stream {
 	struct grpc_reader reader;
 	int64_t counted_bytes; /* of server->request_bytes */
 	struct rpc_call call;
+	struct held_call held;
 	struct server *server;
 	struct buf reply;
 	size_t reply_sent;

@@ -162,6 +162,8 @@ void rpc_fail(struct rpc_call *call, const struct err *err)
 {
 	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
 
+	if (server_hold(s->server, &s->held))
+		return;
 	end_call(s);
 	if (!s->connection) {
 		stream_free(s);
@@ -319,6 +321,13 @@ static bool is_call(struct h2_stream *s)
 }
 
 /* A unary request is complete. */
+static void run_call(struct held_call *c)
+{
+	struct h2_stream *s = CONTAINER_OF(c, struct h2_stream, held);
+
+	s->method->handle(&s->call);
+}
+
 static void dispatch(struct h2_stream *s)
 {
 	struct h2_message *m;
@@ -341,7 +350,8 @@ static void dispatch(struct h2_stream *s)
 	s->call.memory = &m->shared;
 	s->running = true;
 	server_call_begin(s->server);
-	s->method->handle(&s->call);
+	s->held.run = run_call;
+	server_run_call(s->server, &s->held);
 }
 
 /* A call of many messages begins with its headers, not with its end. */

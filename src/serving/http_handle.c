@@ -11,6 +11,6 @@ void http_handle(struct http_call *c)
 		metrics_handle(c);
 	else if (strcmp(c->path, "/") == 0 || strncmp(c->path, "/page/", 6) == 0)
 		page_handle(c);
-	else
+	else if (!admin_rest_handle(c))
 		tfs_rest_handle(c);
 }

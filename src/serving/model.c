@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serving/batcher.h"
+#include "serving/model_life.h"
 
 const char *version_state_word(enum version_state s)
 {
@@ -27,13 +28,15 @@ static void model_free(void *p)
 
 	for (size_t i = 0; i < m->version_count; i++)
 		model_version_unref(m->versions[i]);
+	model_set_labels(m, NULL, 0, true, NULL);
+	free(m->base_path);
 	free(m->name);
 	free(m);
 }
 
 void registry_init(struct registry *r)
 {
-	r->models = map_new(model_free);
+	*r = (struct registry){.models = map_new(model_free)};
 }
 
 void registry_done(struct registry *r)
@@ -42,70 +45,79 @@ void registry_done(struct registry *r)
 	r->models = NULL;
 }
 
-int registry_add(struct registry *r, const char *name, int64_t number, const char *path,
-		 struct model_version **ret, struct err *err)
+struct model *registry_add(struct registry *r, const char *name)
 {
-	struct model *m;
-	struct model_version *v;
+	struct model *m = map_get(r->models, name);
 
-	if (map_get(r->models, name))
-		return err_set(err, ERR_EXISTS, "model '%s' is there already", name);
+	if (m)
+		return m;
 	m = MEM_NEW(struct model);
 	m->name = mem_strdup(name);
+	m->policy.latest = 1;
+	map_set(r->models, name, m);
+	return m;
+}
+
+void registry_remove(struct registry *r, struct model *m)
+{
+	map_delete(r->models, m->name);
+}
+
+struct model *registry_find(const struct registry *r, struct str name)
+{
+	char key[MODEL_NAME_MAX + 1];
+
+	if (name.len == 0 || name.len > MODEL_NAME_MAX || memchr(name.data, 0, name.len))
+		return NULL;
+	memcpy(key, name.data, name.len);
+	key[name.len] = 0;
+	return map_get(r->models, key);
+}
+
+/* Forgets the oldest version that has ended and is not wanted. */
+static bool forget_one(struct model *m)
+{
+	for (size_t i = m->version_count; i-- > 0;) {
+		struct model_version *v = m->versions[i];
+		if (v->state != VERSION_END || v->wanted || v->refs > 1)
+			continue;
+		memmove(&m->versions[i], &m->versions[i + 1],
+			(--m->version_count - i) * sizeof(struct model_version *));
+		model_version_unref(v);
+		return true;
+	}
+	return false;
+}
+
+struct model_version *model_add_version(struct model *m, int64_t number, const char *path)
+{
+	struct model_version *v;
+	size_t i = 0;
+
+	if (m->version_count == MODEL_VERSIONS_MAX && !forget_one(m))
+		return NULL;
 	v = MEM_NEW(struct model_version);
 	v->refs = 1;
 	v->number = number;
 	v->path = mem_strdup(path);
 	v->state = VERSION_START;
 	v->model_name = m->name;
-	m->versions[m->version_count++] = v;
-	map_set(r->models, name, m);
-	*ret = v;
-	return 0;
+	v->model = m;
+	while (i < m->version_count && m->versions[i]->number > number)
+		i++;
+	memmove(&m->versions[i + 1], &m->versions[i],
+		(m->version_count - i) * sizeof(struct model_version *));
+	m->versions[i] = v;
+	m->version_count++;
+	return v;
 }
 
-struct model *registry_find(const struct registry *r, struct str name)
+struct model_version *model_find_version(const struct model *m, int64_t number)
 {
-	CLEANUP(free) char *key = NULL;
-
-	if (name.len == 0 || name.len > 1024 || memchr(name.data, 0, name.len))
-		return NULL;
-	key = mem_strndup(name.data, name.len);
-	return map_get(r->models, key);
-}
-
-static struct model_version *find_available(const struct model *m, const struct model_spec *spec)
-{
-	for (size_t i = 0; i < m->version_count; i++) {
-		struct model_version *v = m->versions[i];
-		if (v->state == VERSION_AVAILABLE && (!spec->has_version || v->number == spec->version))
-			return v;
-	}
+	for (size_t i = 0; i < m->version_count; i++)
+		if (m->versions[i]->number == number)
+			return m->versions[i];
 	return NULL;
-}
-
-int registry_resolve(const struct registry *r, const struct model_spec *spec, struct model_version **ret,
-		     struct err *err)
-{
-	const struct model *m = registry_find(r, spec->name);
-	struct model_version *v;
-	int name_len = (int)(spec->name.len > 200 ? 200 : spec->name.len);
-
-	if (spec->name.len == 0)
-		return err_set(err, ERR_INVALID, "no model named: model_spec.name is empty");
-	if (m && spec->label.len > 0)
-		return err_set(err, ERR_INVALID, "Unrecognized servable version label: %.*s",
-			       (int)(spec->label.len > 200 ? 200 : spec->label.len), spec->label.data);
-	v = m ? find_available(m, spec) : NULL;
-	if (v) {
-		*ret = model_version_ref(v);
-		return 0;
-	}
-	if (spec->has_version)
-		return err_set(err, ERR_NOT_FOUND, "Servable not found for request: Specific(%.*s, %lld)",
-			       name_len, spec->name.data, (long long)spec->version);
-	return err_set(err, ERR_NOT_FOUND, "Servable not found for request: Latest(%.*s)", name_len,
-		       spec->name.data);
 }
 
 int model_status_missing(const struct model_spec *spec, bool model_known, struct err *err)
@@ -119,16 +131,24 @@ int model_status_missing(const struct model_spec *spec, bool model_known, struct
 		       spec->name.data ? spec->name.data : "");
 }
 
+static bool model_is_ready(const struct model *m)
+{
+	for (size_t i = 0; i < m->version_count; i++)
+		if (m->versions[i]->state == VERSION_AVAILABLE ||
+		    (m->versions[i]->parked && m->versions[i]->wanted))
+			return true;
+	return !m->listed;
+}
+
 bool registry_is_ready(const struct registry *r)
 {
-	static const struct model_spec any;
 	const char *name;
 	void *model;
 
 	for (size_t i = 0; map_next(r->models, &i, &name, &model);)
-		if (!find_available(model, &any))
+		if (!model_is_ready(model))
 			return false;
-	return true;
+	return !r->starting;
 }
 
 struct model_version *model_version_ref(struct model_version *v)
@@ -139,7 +159,9 @@ struct model_version *model_version_ref(struct model_version *v)
 
 void model_version_unref(struct model_version *v)
 {
-	if (--v->refs > 0)
+	if (--v->refs == 1 && v->state == VERSION_UNLOADING && v->life)
+		model_life_unused(v);
+	if (v->refs > 0)
 		return;
 	if (v->runtime)
 		v->runtime->ops->unload(v->runtime);
@@ -152,20 +174,24 @@ const struct signature_set *model_version_signatures(const struct model_version 
 {
 	static const struct signature_set none;
 
-	return v->runtime ? v->runtime->ops->signatures(v->runtime) : &none;
+	if (!v->runtime || (v->state == VERSION_UNLOADING && v->refs == 1)) /* a thread is unloading it */
+		return &none;
+	return v->runtime->ops->signatures(v->runtime);
 }
 
 static bool move_allowed(enum version_state from, enum version_state to)
 {
 	switch (from) {
 	case VERSION_START:
-		return to == VERSION_LOADING;
+		return to == VERSION_LOADING || to == VERSION_END;
 	case VERSION_LOADING:
-		return to == VERSION_AVAILABLE || to == VERSION_END;
+		return to == VERSION_AVAILABLE || to == VERSION_END || to == VERSION_START; /* parked again */
 	case VERSION_AVAILABLE:
 		return to == VERSION_UNLOADING;
 	case VERSION_UNLOADING:
-		return to == VERSION_END;
+		return to == VERSION_END || to == VERSION_START; /* parked */
+	case VERSION_END:
+		return to == VERSION_START; /* wanted again, or its files have changed */
 	default:
 		return false;
 	}

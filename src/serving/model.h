@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry of models: name → versions. Read for every request, changed rarely; owned by the loop's
  * thread, so it has no locks. A request holds a reference on its version, so a version may be replaced while
- * requests run. */
+ * requests run.
+ *
+ * A version is 'wanted' while the model's policy chooses it. A wanted version that is 'parked' is not in
+ * memory and is loaded when a request asks for it. What changes versions is model_life.h. */
 #ifndef SERVING_MODEL_H
 #define SERVING_MODEL_H
 
@@ -10,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "serving/model_config.h"
 #include "serving/runtime.h"
 #include "serving/server_loop.h"
 
@@ -29,27 +33,59 @@ enum version_state {
 };
 const char *version_state_word(enum version_state s);
 
+struct model;
+struct model_life;
+
 struct model_version {
 	int refs; /* loop thread only */
 	int64_t number;
 	enum version_state state;
-	struct err err; /* why the state is VERSION_END */
+	struct err err; /* why the last load failed */
 	char *path;
 	struct runtime_model *runtime; /* NULL unless available or unloading */
 	int64_t run_ns;		       /* moving average of a run; 0 = not measured yet */
 	const char *model_name;	       /* view of the model's */
 	struct batch_lane *lanes;      /* the batcher's, one for each signature in use */
+	struct model *model;
+	int64_t used; /* of registry.uses, at the last request */
+	bool wanted, parked;
+
+	/* Owned by model_life.c. */
+	struct model_life *life; /* NULL in a registry without one */
+	int64_t bytes;		 /* of its files, as they were found */
+	uint64_t print;		 /* of its files when their load failed */
+	uint64_t found_print;	 /* of its files as they were found */
+	int tries;		 /* loads that failed */
+	bool queued;		 /* waits for memory */
+	struct loop_timer retry;
+	struct loop_job job;
+	struct runtime_model *loaded; /* result of the load job */
+	struct err job_err;
+	uint64_t job_print;
 };
 
-#define MODEL_VERSIONS_MAX 64
 struct model {
-	char *name;
-	size_t version_count; /* sorted, newest first */
+	char *name, *base_path;
+	struct version_policy policy;
+	bool listed;		/* part of the configuration; else its versions go */
+	bool scanned;		/* its folder has been looked at since it was listed */
+	struct err err;		/* why nothing was found in its folder */
+	int64_t folder_time_ns; /* of the folder when it was last read and complete; 0: read it again */
+	size_t version_count;	/* sorted, newest first */
 	struct model_version *versions[MODEL_VERSIONS_MAX];
+	size_t label_count, weight_count;
+	struct model_label labels[MODEL_LABELS_MAX]; /* names are owned */
+	struct model_weight weights[MODEL_VERSIONS_MAX];
+	uint64_t requests; /* that named neither version nor label: the counter that weights go by */
 };
 
 struct registry {
 	struct map *models;
+	int64_t uses;
+	bool starting; /* the first models are not all there yet: requests wait */
+	/* A request needs a version that is parked or on its way ('v'), or the end of the start (NULL). It
+	 * will be tried again. May be NULL: then it fails. */
+	void (*on_demand)(struct registry *r, struct model_version *v);
 };
 
 /* What a request asks for. All views. */
@@ -61,19 +97,24 @@ struct model_spec {
 
 void registry_init(struct registry *r);
 void registry_done(struct registry *r);
-/* Adds the model with one version in state START. ERR_EXISTS. *ret is a view. */
-int registry_add(struct registry *r, const char *name, int64_t number, const char *path,
-		 struct model_version **ret, struct err *err);
+struct model *registry_add(struct registry *r, const char *name); /* the one there is or a new one; view */
 struct model *registry_find(const struct registry *r, struct str name); /* NULL when absent; view */
+void registry_remove(struct registry *r, struct model *m); /* none of its versions may be in use */
+/* A new version in state START. NULL when the model has too many; those that ended make room. View. */
+struct model_version *model_add_version(struct model *m, int64_t number, const char *path);
+struct model_version *model_find_version(const struct model *m, int64_t number); /* NULL when absent; view */
 
-/* The version a request means: the one it names, else the newest available one. On success *ret is a
- * reference of the caller's (model_version_unref). ERR_NOT_FOUND "Servable not found for request: …", which
- * clients look for. */
-int registry_resolve(const struct registry *r, const struct model_spec *spec, struct model_version **ret,
+/* The version a request means: the one it names by number or label, else one by the model's weights, else the
+ * newest available one. On success *ret is a reference of the caller's (model_version_unref). ERR_NOT_FOUND
+ * "Servable not found for request: …", which clients look for; ERR_INVALID for an unknown label;
+ * ERR_UNAVAILABLE when the version is on its way (see on_demand). */
+int registry_resolve(struct registry *r, const struct model_spec *spec, struct model_version **ret,
 		     struct err *err);
 /* Why a status cannot be told: ERR_NOT_FOUND in the words of the original. */
 int model_status_missing(const struct model_spec *spec, bool model_known, struct err *err);
-/* Has every model an available version? */
+/* Does a status request with this spec mean this version? By number, by label, or all. */
+bool model_spec_matches(const struct model_spec *spec, const struct model *m, const struct model_version *v);
+/* Can every listed model be asked? */
 bool registry_is_ready(const struct registry *r);
 struct model_version *model_version_ref(struct model_version *v);
 void model_version_unref(struct model_version *v); /* the last one unloads */
@@ -86,9 +127,11 @@ const struct signature_set *model_version_signatures(const struct model_version 
 void model_version_move(struct model_version *v,
 			enum version_state to); /* asserts that the move is allowed */
 
-/* Where the model lies: 'base' holds numbered folders (the highest is taken, or 'wanted' when it is >= 0), or
- * is itself a model (then the number is 'wanted', or 1). *ret_path is owned. ERR_NOT_FOUND, ERR_UNSUPPORTED.
- */
-int model_locate(const char *base, int64_t wanted, int64_t *ret_number, char **ret_path, struct err *err);
+/* Replaces all labels. Each must name an available version, unless 'may_come' and the label is new: then
+ * nothing is changed and ERR_STATE says which. Copies. */
+int model_set_labels(struct model *m, const struct model_label *labels, size_t count, bool may_come,
+		     struct err *err);
+/* Replaces all weights; none: the newest version gets all. Each version with a weight must be there. */
+int model_set_weights(struct model *m, const struct model_weight *weights, size_t count, struct err *err);
 
 #endif

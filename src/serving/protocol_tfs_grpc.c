@@ -176,7 +176,7 @@ static int answer_status(struct rpc_call *c, struct buf *b, struct err *err)
 		return r;
 	m = registry_find(&c->server->registry, spec.name);
 	for (size_t i = 0; m && i < m->version_count; i++)
-		if (!spec.has_version || spec.version == m->versions[i]->number)
+		if (model_spec_matches(&spec, m, m->versions[i]))
 			encode_status(m->versions[i], b);
 	if (b->len > start)
 		return 0;
@@ -211,5 +211,6 @@ const struct rpc_method tfs_rpc_methods[] = {
     {"/tensorflow.serving.PredictionService/Predict", handle_predict, predict_pb_payload, NULL},
     {"/tensorflow.serving.PredictionService/GetModelMetadata", handle_metadata, NULL, NULL},
     {"/tensorflow.serving.ModelService/GetModelStatus", handle_status, NULL, NULL},
+    {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", tfs_handle_reload, NULL, NULL},
     {NULL, NULL, NULL, NULL},
 };

@@ -47,7 +47,7 @@ static int answer_status(struct http_call *c, const struct rest_route *route, st
 
 	buf_adds(b, "{\n \"model_version_status\": [\n");
 	for (size_t i = 0; m && i < m->version_count; i++) {
-		if (route->spec.has_version && route->spec.version != m->versions[i]->number)
+		if (!model_spec_matches(&route->spec, m, m->versions[i]))
 			continue;
 		buf_adds(b, count++ ? ",\n" : "");
 		write_status(m->versions[i], b);

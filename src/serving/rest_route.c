@@ -41,8 +41,7 @@ static int hex_digit(int c)
 							: -1;
 }
 
-/* Percent-decodes; false when malformed, empty, too long, or with a NUL. */
-static bool decode(struct str s, struct arena *arena, struct str *ret)
+bool rest_path_decode(struct str s, struct arena *arena, struct str *ret)
 {
 	char *to;
 	size_t n = 0;
@@ -94,7 +93,7 @@ static bool parse_tail(struct str rest, bool is_get, struct arena *arena, struct
 	if (word_is(word, "versions") || word_is(word, "labels")) {
 		struct str value = rest.data ? cut(&rest, '/') : (struct str){"", 0};
 		if (!(word_is(word, "versions") ? parse_version(value, &ret->spec)
-						: decode(value, arena, &ret->spec.label)))
+						: rest_path_decode(value, arena, &ret->spec.label)))
 			return false;
 		if (!rest.data)
 			return true;
@@ -133,7 +132,7 @@ static bool parse_models(const char *method, struct str rest, struct arena *aren
 		rest.len = (size_t)(colon - rest.data);
 	}
 	name = cut(&rest, '/');
-	return decode(name, arena, &ret->spec.name) && parse_tail(rest, is_get, arena, ret);
+	return rest_path_decode(name, arena, &ret->spec.name) && parse_tail(rest, is_get, arena, ret);
 }
 
 int rest_route_parse(const char *method, const char *path, struct arena *arena, struct rest_route *ret,

@@ -22,4 +22,7 @@ struct rest_route {
 int rest_route_parse(const char *method, const char *path, struct arena *arena, struct rest_route *ret,
 		     struct err *err);
 
+/* Percent-decodes one segment into the arena; false when malformed, empty, too long, or with a NUL. */
+bool rest_path_decode(struct str s, struct arena *arena, struct str *ret);
+
 #endif

@@ -64,6 +64,7 @@ extern const struct rpc_method tfs_rpc_methods[], tfs_inference_rpc_methods[], h
 const struct rpc_method *rpc_method_find(const char *path); /* NULL when absent */
 /* The tables one after the other, for reflection; *pos starts at 0; NULL at the end. */
 const struct rpc_method *rpc_method_next(size_t *pos);
+void tfs_handle_reload(struct rpc_call *c);
 
 /* Starts a reply: room for the prefix that rpc_reply fills in. */
 static inline void rpc_reply_begin(struct buf *b)

@@ -16,6 +16,7 @@
 #include "serving/health.h"
 #include "serving/json_text.h"
 #include "serving/listener.h"
+#include "serving/model_life.h"
 #include "serving/metrics.h"
 #include "serving/monitoring.h"
 #include "serving/server.h"
@@ -28,10 +29,7 @@ struct running {
 	struct loop_source signals;
 	struct loop_timer drain;
 	struct batch_rules batching;
-	struct loop_job load;
-	struct model_version *version;
-	struct runtime_options runtime;
-	struct runtime_model *loaded; /* result of the load job */
+	struct reload first; /* the models of the start */
 	struct err load_err;
 };
 
@@ -145,11 +143,39 @@ static int watch_signals(struct running *run, struct err *err)
 	return server_loop_add(run->server.loop, &run->signals, EPOLLIN, err);
 }
 
+static const struct model_version *newest(const struct model *m)
+{
+	for (size_t i = 0; i < m->version_count; i++)
+		if (m->versions[i]->state == VERSION_AVAILABLE || m->versions[i]->parked)
+			return m->versions[i];
+	return NULL;
+}
+
+/* The one model's version and signature. */
+static void describe_model(const struct server *s, struct buf *line)
+{
+	const struct model *m = registry_find(&s->registry, str_from(s->options->model_name));
+	const struct model_version *v = m ? newest(m) : NULL;
+	const struct signature_set *set;
+	const struct signature *signature;
+
+	if (!v)
+		return;
+	set = model_version_signatures(v);
+	signature = signature_find(set, STR(SIGNATURE_DEFAULT));
+	buf_printf(line, ",\"version\":%lld,\"signature\":", (long long)v->number);
+	if (signature || set->count > 0)
+		json_text_write_string(line, str_from(signature ? signature->name : set->items[0].name));
+	else
+		buf_adds(line, "null");
+}
+
 /* One line for whoever started us, then the end of the pipe. */
 static void announce(struct running *run, const struct err *failed)
 {
+	const struct server *s = &run->server;
 	CLEANUP(buf) struct buf line = BUF_INIT;
-	CLEANUP(fd) int fd = run->server.options->ready_fd;
+	CLEANUP(fd) int fd = s->options->ready_fd;
 	struct err err = ERR_INIT;
 
 	if (fd < 0)
@@ -157,72 +183,48 @@ static void announce(struct running *run, const struct err *failed)
 	if (failed) {
 		buf_adds(&line, "{\"error\":");
 		json_text_write_string(&line, str_from(failed->msg));
+	} else if (s->options->model_config_file) {
+		buf_printf(&line, "{\"ready\":true,\"models\":%zu", map_count(s->registry.models));
 	} else {
-		const struct signature_set *set = model_version_signatures(run->version);
-		const struct signature *s = signature_find(set, STR(SIGNATURE_DEFAULT));
-		buf_printf(&line, "{\"ready\":true,\"version\":%lld,\"signature\":",
-			   (long long)run->version->number);
-		if (s || set->count > 0)
-			json_text_write_string(&line, str_from(s ? s->name : set->items[0].name));
-		else
-			buf_adds(&line, "null");
+		buf_adds(&line, "{\"ready\":true");
+		describe_model(s, &line);
 	}
 	buf_adds(&line, "}\n");
 	if (fd_write_all(fd, line.data, line.len, &err) < 0)
 		log_warn("serving.ready_fd error=%s", err.msg);
 }
 
-static void load_run(struct loop_job *j)
+static void first_done(struct reload *r, const struct err *err)
 {
-	struct running *run = CONTAINER_OF(j, struct running, load);
-	const struct runtime_ops *ops = runtime_find(run->version->path);
+	struct running *run = CONTAINER_OF(r, struct running, first);
+	struct server *s = &run->server;
 
-	if (ops && ops->load(&run->runtime, run->version->path, &run->loaded, &run->load_err) >= 0)
-		run->load_err = ERR_INIT; /* may hold an error that was overcome */
-	else if (!ops)
-		err_set(&run->load_err, ERR_NOT_FOUND, "the model at '%s' is gone", run->version->path);
-}
-
-static void load_done(struct loop_job *j)
-{
-	struct running *run = CONTAINER_OF(j, struct running, load);
-	struct model_version *v = run->version;
-
-	if (run->loaded) {
-		v->runtime = run->loaded;
-		model_version_move(v, VERSION_AVAILABLE);
-		log_info("model.ready model=%s version=%lld runtime=%s", v->model_name, (long long)v->number,
-			 v->runtime->ops->name);
-		announce(run, NULL);
+	if (!s->registry.starting) /* the server ends before it was ready */
+		return;
+	s->registry.starting = false;
+	if (err->code == ERR_CANCELLED)
+		return;
+	if (err->code) {
+		run->load_err = *err;
+		announce(run, err);
+		server_loop_stop(s->loop);
 		return;
 	}
-	v->err = run->load_err;
-	model_version_move(v, VERSION_END);
-	announce(run, &run->load_err);
-	server_loop_stop(run->server.loop);
+	announce(run, NULL);
+	model_life_poll(s->life);
+	server_release(s, NULL);
 }
 
-static int add_model(struct running *run, struct err *err)
+static int load_models(struct running *run, struct err *err)
 {
-	const struct serving_options *o = run->server.options;
-	CLEANUP(free) char *path = NULL;
-	int64_t number = 0;
-	int r = model_locate(o->model_base_path, o->model_version, &number, &path, err);
+	struct server *s = &run->server;
+	int r = model_life_configured(s->life, &run->first.config, err);
 
-	if (r >= 0)
-		r = registry_add(&run->server.registry, o->model_name, number, path, &run->version, err);
 	if (r < 0)
 		return r;
-	run->runtime = (struct runtime_options){.path = o->runtime_path,
-						.threads = o->threads,
-						.inter_threads = o->inter_threads,
-						.python_processes = o->python_processes,
-						.python_ring_bytes = o->python_ring_bytes,
-						.python_timeout_ms = o->python_timeout_ms};
-	run->load.run = load_run;
-	run->load.done = load_done;
-	model_version_move(run->version, VERSION_LOADING);
-	server_loop_submit(run->server.loop, &run->load);
+	s->registry.starting = true;
+	run->first.done = first_done;
+	model_life_reload(s->life, &run->first);
 	return 0;
 }
 
@@ -260,7 +262,9 @@ static int start(struct running *run, struct err *err)
 	if (r >= 0)
 		r = listener_new(s, &run->listener, err);
 	if (r >= 0)
-		r = add_model(run, err);
+		r = model_life_new(s, &s->life, err);
+	if (r >= 0)
+		r = load_models(run, err);
 	return r;
 }
 
@@ -271,6 +275,8 @@ static void stop(struct running *run)
 	if (s->loop)
 		server_loop_timer_stop(s->loop, &run->drain);
 	listener_free(run->listener);
+	server_hold_done(s);
+	model_life_free(s->life);
 	http2_free(s->http2);
 	http1_free(s->http1);
 	batcher_free(s->batcher);
@@ -286,6 +292,7 @@ int serving_run(const struct serving_options *o, struct err *err)
 	registry_init(&run.server.registry);
 	run.server.metrics = metrics_new();
 	list_init(&run.server.watchers);
+	server_hold_init(&run.server);
 	r = start(&run, err);
 	if (r < 0) {
 		announce(&run, err);

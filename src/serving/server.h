@@ -12,20 +12,33 @@ struct http1;
 struct http2;
 struct metrics;
 struct batcher;
+struct model_life;
+
+/* Embedded in every call of a transport, see server_hold.c. */
+struct held_call {
+	struct list node;
+	struct model_version *version;	  /* that it waits for; NULL: for the end of the start */
+	void (*run)(struct held_call *c); /* hands the call to its protocol, again each time */
+};
 
 struct server {
 	const struct serving_options *options;
 	struct server_loop *loop;
 	struct registry registry;
+	struct model_life *life;
 	struct http1 *http1;
 	struct http2 *http2;
 	struct metrics *metrics;
-	struct batcher *batcher; /* NULL when requests run one by one */
-	char *metrics_path;	 /* besides /metrics; NULL when metrics are off */
-	struct list watchers;	 /* of the health service */
-	int connections;	 /* all kinds */
-	int calls;		 /* requests being answered */
-	int64_t request_bytes;	 /* of messages that have arrived and were not answered yet */
+	char *metrics_path;	   /* besides /metrics; NULL when metrics are off */
+	struct list watchers;	   /* of the health service */
+	struct batcher *batcher;   /* NULL when requests run one by one */
+	struct list held;	   /* calls that wait for a model */
+	struct held_call *current; /* being started */
+	bool must_hold;		   /* resolving the current call failed, it shall wait for: */
+	struct model_version *hold_version;
+	int connections;       /* all kinds */
+	int calls;	       /* requests being answered */
+	int64_t request_bytes; /* of messages that have arrived and were not answered yet */
 	bool draining;
 };
 
@@ -34,6 +47,15 @@ int server_check_memory(const struct server *s, struct err *err);
 void server_call_begin(struct server *s);
 void server_call_end(struct server *s);
 void server_connection_end(struct server *s);
+
+void server_hold_init(struct server *s);
+void server_hold_done(struct server *s); /* whoever is held gets the failure */
+/* Starts a call: c->run hands it to its protocol. */
+void server_run_call(struct server *s, struct held_call *c);
+/* A protocol answers with a failure: true when the call is kept instead and will be run again. */
+bool server_hold(struct server *s, struct held_call *c);
+/* Runs the calls again that wait for this version. */
+void server_release(struct server *s, struct model_version *v);
 
 /* One accepted connection each; take the descriptor. Bytes that were peeked are still in the socket. */
 int http1_new(struct server *s, struct http1 **ret, struct err *err);
