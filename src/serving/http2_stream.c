@@ -162,8 +162,10 @@ void rpc_fail(struct rpc_call *call, const struct err *err)
 {
 	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
 
-	if (server_hold(s->server, &s->held))
+	if (server_hold(s->server, &s->held)) {
+		s->call.cancel = NULL; /* of the attempt that is over */
 		return;
+	}
 	end_call(s);
 	if (!s->connection) {
 		stream_free(s);

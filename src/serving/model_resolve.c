@@ -73,6 +73,9 @@ static int demand(struct registry *r, struct model_version *v, const struct mode
 {
 	if (r->on_demand)
 		r->on_demand(r, v);
+	if (v && v->err.code)
+		return err_set(err, ERR_UNAVAILABLE, "model '%.100s' does not load: %s", v->model_name,
+			       v->err.msg);
 	return err_set(err, ERR_UNAVAILABLE, "model '%.*s' is being loaded; try again",
 		       (int)(spec->name.len > 200 ? 200 : spec->name.len), spec->name.data);
 }

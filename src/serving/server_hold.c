@@ -12,6 +12,8 @@ static void on_demand(struct registry *r, struct model_version *v)
 {
 	struct server *s = CONTAINER_OF(r, struct server, registry);
 
+	if (v && s->current && s->current->version == v && v->err.code)
+		return; /* it has waited for this version, whose load failed */
 	if (v && !model_life_demand(v))
 		return;
 	s->must_hold = true;

@@ -9,6 +9,8 @@
  *   protocol_*.c      tables of methods and routes: TensorFlow Serving's gRPC and REST
  *   inference.c       classify and regress as predictions on serialized examples
  *   health.c, reflection.c, metrics.c, page.c   what tools and people ask the server about itself
+ *   model_config.c, model_reload.c, model_life.c   which models, and how versions come and go
+ *   server_hold.c     calls that wait for a model
  *   predict.c         name → version → signature, checks, inline or on a worker
  *   runtime_*.c       the libraries that compute, opened at run time
  * Below: tensor.h (views of elements), tensor_pb.h and json_tensor.h (their two texts), model.h (registry),

@@ -9,14 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import grpc
 import numpy as np
+from google.protobuf import text_format
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import (get_model_metadata_pb2, get_model_status_pb2, model_service_pb2_grpc, predict_pb2,
-                                     prediction_service_pb2_grpc)
+from tensorflow_serving.apis import (get_model_metadata_pb2, get_model_status_pb2, model_management_pb2,
+                                     model_service_pb2_grpc, predict_pb2, prediction_service_pb2_grpc)
 
 PROGRAM = os.environ["CLOUDML_SERVING"]
 TIMEOUT = 120  # of one call: generous, machines that check are small and busy
@@ -79,7 +81,7 @@ class Server:
         environment["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
         self.process = subprocess.Popen(
             [PROGRAM, "--listen_fd", str(self.listener.fileno()), "--ready_fd", str(ready_end), "--model_name", name,
-             "--model_base_path", str(base_path), "--runtime_path", runtime or sys.prefix, *flags],
+             *(["--model_base_path", str(base_path)] if base_path else []), "--runtime_path", runtime or sys.prefix, *flags],
             pass_fds=(self.listener.fileno(), ready_end), env=environment, stderr=subprocess.PIPE, text=True)
         os.close(ready_end)
         with os.fdopen(ready) as pipe:
@@ -107,12 +109,14 @@ class Server:
         log = self.process.communicate(timeout=TIMEOUT)[1]
         return self.process.returncode, log
 
-    def request(self, inputs, content=False, version=None, signature="", filter=(), name=None):
+    def request(self, inputs, content=False, version=None, signature="", filter=(), name=None, label=None):
         request = predict_pb2.PredictRequest(output_filter=filter)
         request.model_spec.name = self.name if name is None else name
         request.model_spec.signature_name = signature
         if version is not None:
             request.model_spec.version.value = version
+        if label is not None:
+            request.model_spec.version_label = label
         for key, value in inputs.items():
             request.inputs[key].CopyFrom(to_proto(value, content))
         return request
@@ -135,6 +139,25 @@ class Server:
         if version is not None:
             request.model_spec.version.value = version
         return self.models.GetModelStatus(request, timeout=TIMEOUT).model_version_status
+
+    def states(self, name=None):
+        """version -> state's name, of a model that is known"""
+        return {s.version: get_model_status_pb2.ModelVersionStatus.State.Name(s.state) for s in self.status(name=name)}
+
+    def wait_for_states(self, expected, name=None):
+        """Asks until the states are these (a dict, or a test of one)."""
+        end = time.monotonic() + TIMEOUT
+        while True:
+            states = self.states(name)
+            if expected(states) if callable(expected) else states == expected:
+                return states
+            assert time.monotonic() < end, f"{states} instead of {expected}"
+
+    def reload(self, text):
+        """Sends a configuration, written as text."""
+        request = model_management_pb2.ReloadConfigRequest()
+        text_format.Parse(text, request.config)
+        return self.models.HandleReloadConfigRequest(request, timeout=TIMEOUT)
 
     def check_health(self, service=""):
         return self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT).status
