@@ -174,9 +174,7 @@ const struct signature_set *model_version_signatures(const struct model_version 
 {
 	static const struct signature_set none;
 
-	if (!v->runtime || (v->state == VERSION_UNLOADING && v->refs == 1)) /* a thread is unloading it */
-		return &none;
-	return v->runtime->ops->signatures(v->runtime);
+	return v->runtime ? v->runtime->ops->signatures(v->runtime) : &none;
 }
 
 static bool move_allowed(enum version_state from, enum version_state to)

@@ -59,7 +59,8 @@ struct model_version {
 	bool queued;		 /* waits for memory */
 	struct loop_timer retry;
 	struct loop_job job;
-	struct runtime_model *loaded; /* result of the load job */
+	struct runtime_model *loaded;  /* result of the load job */
+	struct runtime_model *leaving; /* what the unload job takes out of memory */
 	struct err job_err;
 	uint64_t job_print;
 };

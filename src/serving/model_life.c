@@ -147,14 +147,14 @@ static void unload_run(struct loop_job *j)
 {
 	struct model_version *v = CONTAINER_OF(j, struct model_version, job);
 
-	v->runtime->ops->unload(v->runtime);
+	v->leaving->ops->unload(v->leaving);
+	v->leaving = NULL;
 }
 
 static void unload_done(struct loop_job *j)
 {
 	struct model_version *v = CONTAINER_OF(j, struct model_version, job);
 
-	v->runtime = NULL;
 	batch_lanes_free(STEAL(v->lanes)); /* they know the signatures that are gone */
 	log_info("model.unloaded model=%s version=%lld", v->model_name, (long long)v->number);
 	model_version_move(v, v->parked && v->wanted ? VERSION_START : VERSION_END);
@@ -163,6 +163,7 @@ static void unload_done(struct loop_job *j)
 
 void model_life_unused(struct model_version *v)
 {
+	v->leaving = STEAL(v->runtime);
 	v->job.run = unload_run;
 	v->job.done = unload_done;
 	worker_pool_submit(&v->life->pool, &v->job);

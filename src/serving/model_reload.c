@@ -62,6 +62,13 @@ static void scan_free(struct scan *s)
 	free(s);
 }
 
+static void drop_runtime(struct runtime_model **m)
+{
+	if (*m)
+		(*m)->ops->unload(*m);
+	*m = NULL;
+}
+
 static void forget_versions(struct model_life *l)
 {
 	const char *name;
@@ -70,11 +77,11 @@ static void forget_versions(struct model_life *l)
 	for (size_t i = 0; map_next(l->registry->models, &i, &name, &value);) {
 		struct model *m = value;
 		for (size_t k = 0; k < m->version_count; k++) {
-			server_loop_timer_stop(l->server->loop, &m->versions[k]->retry);
-			if (m->versions[k]->loaded)
-				m->versions[k]->loaded->ops->unload(m->versions[k]->loaded);
-			m->versions[k]->loaded = NULL;
-			m->versions[k]->life = NULL;
+			struct model_version *v = m->versions[k];
+			server_loop_timer_stop(l->server->loop, &v->retry);
+			drop_runtime(&v->loaded);
+			drop_runtime(&v->leaving);
+			v->life = NULL;
 		}
 	}
 }
