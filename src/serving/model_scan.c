@@ -107,7 +107,8 @@ static void choose(struct scan_item *item)
 			   ? (size_t)item->policy.latest
 			   : MODEL_VERSIONS_MAX / 2; /* the other half is for those that go */
 
-	qsort(item->versions, item->count, sizeof(*item->versions), newest_first);
+	if (item->count > 0)
+		qsort(item->versions, item->count, sizeof(*item->versions), newest_first);
 	for (size_t i = 0; i < item->count; i++) {
 		struct scan_version *v = &item->versions[i];
 		if (kept >= limit || !policy_names(&item->policy, v->number) ||

@@ -4,11 +4,14 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pb.h"
+#include "serving/example.h"
+#include "serving/inference.h"
 #include "serving/predict_pb.h"
 #include "serving/tfrecord.h"
 
@@ -18,9 +21,12 @@ enum {
 	LOG_CLASSIFY = 2,
 	LOG_REGRESS = 3,
 	LOG_MULTI_INFERENCE = 4,
-	LOG_SESSION_RUN = 5,
 	LOG_PREDICT = 6,
-	LOG_REQUEST = 1
+	LOG_REQUEST = 1,
+	REQUEST_SPEC = 1, /* or the tasks */
+	REQUEST_INPUT = 2,
+	TASK_SPEC = 1,
+	TASK_METHOD = 2,
 };
 
 /* The inputs in the signature's order; NULL with err set when they do not fit it. */
@@ -61,51 +67,126 @@ static int run_all_outputs(struct runtime_model *m, const struct signature *s,
 	return r;
 }
 
+static int run_request(struct runtime_model *m, const struct predict_request *q, const char *method,
+		       struct arena *arena, struct err *err)
+{
+	const struct signature *s = signature_find(m->ops->signatures(m), q->spec.signature);
+	const struct tensor **inputs;
+
+	if (!s)
+		return err_set(err, ERR_STATE, "Serving signature key \"%.*s\" not found.",
+			       (int)(q->spec.signature.len > 200 ? 200 : q->spec.signature.len),
+			       q->spec.signature.data);
+	if (method && strcmp(s->method_name, method) != 0)
+		return err_set(err, ERR_INVALID, "signature '%s' is of method '%s', not '%s'", s->name,
+			       s->method_name, method);
+	inputs = order(s, q, arena, err);
+	return inputs ? run_all_outputs(m, s, inputs, err) : -err->code;
+}
+
 static int run_predict(struct runtime_model *m, struct str request, struct arena *arena, struct err *err)
 {
 	struct predict_request q;
-	const struct signature *s;
-	const struct tensor **inputs;
 	int r = predict_pb_decode(request, NULL, arena, &q, err);
 
+	return r < 0 ? r : run_request(m, &q, NULL, arena, err);
+}
+
+/* Classification and regression: serialized examples are the one input of a signature of the method. */
+static int run_examples(struct runtime_model *m, struct str spec, struct str input, const char *method,
+			struct arena *arena, struct err *err)
+{
+	struct named_tensor named = {.name = STR("inputs")};
+	struct predict_request q = {.input_count = 1, .inputs = &named};
+	struct example_list examples;
+	int64_t count;
+	int r = model_spec_decode(spec, &q.spec, err);
+
+	if (r >= 0)
+		r = example_pb_decode(input, arena, &examples, err);
 	if (r < 0)
 		return r;
-	s = signature_find(m->ops->signatures(m), q.spec.signature);
-	if (!s)
-		return err_set(err, ERR_STATE, "Serving signature key \"%.*s\" not found.",
-			       (int)(q.spec.signature.len > 200 ? 200 : q.spec.signature.len),
-			       q.spec.signature.data);
-	inputs = order(s, &q, arena, err);
-	return inputs ? run_all_outputs(m, s, inputs, err) : -err->code;
+	count = (int64_t)examples.count;
+	r = tensor_set_shape(&named.tensor, DT_STRING, 1, &count, err);
+	named.tensor.strings = examples.items;
+	return r < 0 ? r : run_request(m, &q, method, arena, err);
+}
+
+/* The bytes of field 'number' of a message; empty when absent. */
+static struct str bytes_of(struct str message, uint32_t number)
+{
+	struct str found = {"", 0};
+	struct pb p;
+	struct pb_field f;
+
+	pb_init_str(&p, message);
+	while (pb_next(&p, &f))
+		if (pb_is(&f, number, PB_BYTES))
+			found = f.bytes;
+	return found;
+}
+
+static int run_multi(struct runtime_model *m, struct str request, struct arena *arena, struct err *err)
+{
+	static const char *const methods[] = {INFERENCE_METHOD_CLASSIFY, INFERENCE_METHOD_REGRESS};
+	struct str input = bytes_of(request, REQUEST_INPUT);
+	struct pb p;
+	struct pb_field f;
+	int r = 0;
+
+	pb_init_str(&p, request);
+	while (r >= 0 && pb_next(&p, &f)) {
+		if (!pb_is(&f, REQUEST_SPEC, PB_BYTES)) /* a task */
+			continue;
+		struct str method = bytes_of(f.bytes, TASK_METHOD);
+		const char *known = str_eq(method, methods[0])	 ? methods[0]
+				    : str_eq(method, methods[1]) ? methods[1]
+								 : NULL;
+		if (!known)
+			return err_set(err, ERR_UNSUPPORTED, "a task has the unknown method '%.*s'",
+				       (int)(method.len > 100 ? 100 : method.len), method.data);
+		r = run_examples(m, bytes_of(f.bytes, TASK_SPEC), input, known, arena, err);
+	}
+	return r < 0 ? r : pb_end(&p, "MultiInferenceRequest", err);
+}
+
+static int run_log(struct runtime_model *m, const struct pb_field *log, struct arena *arena, struct err *err)
+{
+	struct str request = bytes_of(log->bytes, LOG_REQUEST);
+	struct str spec = bytes_of(request, REQUEST_SPEC), input = bytes_of(request, REQUEST_INPUT);
+
+	switch (log->number) {
+	case LOG_PREDICT:
+		return run_predict(m, request, arena, err);
+	case LOG_CLASSIFY:
+		return run_examples(m, spec, input, INFERENCE_METHOD_CLASSIFY, arena, err);
+	case LOG_REGRESS:
+		return run_examples(m, spec, input, INFERENCE_METHOD_REGRESS, arena, err);
+	case LOG_MULTI_INFERENCE:
+		return run_multi(m, request, arena, err);
+	default:
+		return err_set(err, ERR_UNSUPPORTED,
+			       "it holds a request of a kind that is not served (field %u)", log->number);
+	}
 }
 
 static int run_record(struct runtime_model *m, struct str record, size_t memory_max, struct err *err)
 {
-	struct pb log, inner;
-	struct pb_field f, g;
+	struct pb p;
+	struct pb_field f;
 	int r = 0, kinds = 0;
 
-	pb_init_str(&log, record);
-	while (r >= 0 && pb_next(&log, &f)) {
+	pb_init_str(&p, record);
+	while (r >= 0 && pb_next(&p, &f)) {
+		struct arena arena = ARENA_INIT(memory_max);
 		if (f.wire != PB_BYTES || f.number < LOG_CLASSIFY)
 			continue;
 		kinds++;
-		if (f.number != LOG_PREDICT)
-			return err_set(err, ERR_UNSUPPORTED, "it holds no predict_log (field %u)", f.number);
-		struct str request = {"", 0};
-		pb_init_str(&inner, f.bytes);
-		while (pb_next(&inner, &g))
-			if (pb_is(&g, LOG_REQUEST, PB_BYTES))
-				request = g.bytes;
-		r = pb_end(&inner, "PredictLog", err);
-		if (r >= 0) {
-			struct arena arena = ARENA_INIT(memory_max);
-			r = run_predict(m, request, &arena, err);
-			arena_done(&arena);
-		}
+		r = run_log(m, &f, &arena, err);
+		arena_done(&arena);
 	}
 	if (r >= 0)
-		r = pb_end(&log, "PredictionLog", err);
+		r = pb_end(&p, "PredictionLog", err);
 	if (r >= 0 && kinds == 0)
 		r = err_set(err, ERR_INVALID, "it holds no request");
 	return r;

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classify, Regress and MultiInference with a SavedModel that parses examples itself."""
 
+import shutil
+
 import grpc
 import numpy as np
 import pytest
 
-from serving_client import TIMEOUT, Server
+from serving_client import TIMEOUT, Server, records
 from tensorflow.core.example import example_pb2
-from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
+from tensorflow_serving.apis import classification_pb2, inference_pb2, prediction_log_pb2, regression_pb2
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -177,3 +179,27 @@ def test_metrics_count_examples(models):
                      'request_latency_count{model_name="half",API="classify",entrypoint="REST"} 1',
                      'runtime_latency_count{model_name="half",API="Classify",runtime="TF1"} 1'):
             assert line in text, line
+
+
+def test_warm_up_with_all_kinds_of_requests(models, tmp_path):
+    log = prediction_log_pb2.PredictionLog
+    classify, regress, multi, wrong = log(), log(), log(), log()
+    fill(classify.classify_log.request, "classify_x_to_y", [2.0])
+    fill(regress.regress_log.request, "regress_x_to_y", [2.0, 3.0])
+    for signature, method in (("classify_x_to_y", CLASSIFY), ("regress_x_to_y", REGRESS)):
+        task = multi.multi_inference_log.request.tasks.add(method_name=method)
+        task.model_spec.signature_name = signature
+    put(multi.multi_inference_log.request.input, [2.0])
+    fill(wrong.regress_log.request, "classify_x_to_y", [2.0])
+    shutil.copytree(models / "half_plus_two", tmp_path / "half")
+    version = next(p for p in (tmp_path / "half", *(tmp_path / "half").iterdir()) if (p / "saved_model.pb").exists())
+    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(records(*(m.SerializeToString() for m in (classify, regress, multi))))
+    with Server(tmp_path / "half", "half") as server:
+        code, log_text = server.stop()
+        assert "records=3" in log_text
+    file.write_bytes(records(classify.SerializeToString(), wrong.SerializeToString()))
+    server = Server(tmp_path / "half", "half")
+    code, log_text = server.stop()
+    assert code not in (0, None) and "warm-up record 2: signature 'classify_x_to_y' is of method" in server.ready["error"]

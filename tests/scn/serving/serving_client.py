@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -53,6 +54,22 @@ def from_proto(proto):
     assert not proto.tensor_content
     values = np.array(list(getattr(proto, field)), dtype=view or name)
     return (values.view(name) if view else values).reshape([d.size for d in proto.tensor_shape.dim])
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    crc ^= 0xffffffff
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff)
+
+
+def records(*logs):
+    """a TFRecord file"""
+    head = lambda data: struct.pack("<Q", len(data))  # noqa: E731
+    return b"".join(head(d) + crc32c(head(d)) + d + crc32c(d) for d in logs)
 
 
 def http_at(port, method, path, body=None, headers=None, connection=None):

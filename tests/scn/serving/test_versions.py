@@ -5,7 +5,6 @@ import http.client
 import json
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 import onnx_models
-from serving_client import PROGRAM, TIMEOUT, Server
+from serving_client import PROGRAM, TIMEOUT, Server, records
 from tensorflow_serving.apis import prediction_log_pb2
 
 X = np.float32([[1, 2, 3, 4]])
@@ -319,21 +318,6 @@ def test_a_memory_budget_drops_the_model_unused_for_longest(tmp_path):
         assert not failures, failures
 
 
-def crc32c(data):
-    crc = 0xffffffff
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    crc ^= 0xffffffff
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff)
-
-
-def records(*logs):
-    head = lambda data: struct.pack("<Q", len(data))  # noqa: E731
-    return b"".join(head(d) + crc32c(head(d)) + d + crc32c(d) for d in logs)
-
-
 def test_warm_up_records_run_before_the_version_serves(tmp_path):
     put(tmp_path, 1)
     good = prediction_log_pb2.PredictionLog()
@@ -342,7 +326,11 @@ def test_warm_up_records_run_before_the_version_serves(tmp_path):
     bad = prediction_log_pb2.PredictionLog()
     bad.predict_log.request.CopyFrom(good.predict_log.request)
     bad.predict_log.request.model_spec.signature_name = "other"
-    good, bad = good.SerializeToString(), bad.SerializeToString()
+    empty, classify, multi = (prediction_log_pb2.PredictionLog() for _ in range(3))
+    empty.classify_log.request.model_spec.name = "m"
+    classify.classify_log.request.input.example_list.examples.add()
+    multi.multi_inference_log.request.tasks.add().method_name = "other"
+    good, bad, empty, classify, multi = (log.SerializeToString() for log in (good, bad, empty, classify, multi))
     file = tmp_path / "1" / "assets.extra" / "tf_serving_warmup_requests"
     file.parent.mkdir()
     file.write_bytes(records(good, good))
@@ -353,7 +341,9 @@ def test_warm_up_records_run_before_the_version_serves(tmp_path):
     flipped = bytearray(records(good))
     flipped[20] ^= 1
     for content, why in ((records(good, bad), "warm-up record 2: Serving signature key"), (bytes(flipped), "checksum"),
-                         (records(*[good] * 1001), "exceeded the maximum"), (records(b"\x2a\x00"), "no predict_log"),
+                         (records(*[good] * 1001), "exceeded the maximum"), (records(b"\x2a\x00"), "a kind that is not served"),
+                         (records(empty), "Input is empty"), (records(classify), "is of method 'tensorflow/serving/predict', not"),
+                         (records(multi), "unknown method 'other'"),
                          (records(good)[:-1], "truncated"), (records(b""), "no request")):
         file.write_bytes(content)
         server = Server(tmp_path)
