@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+STATIC_ROWS = (8, 16, 32)
+
 
 def save(path, nodes, inputs, outputs, constants=()):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +67,8 @@ def main():
     layers(folder / "mlp" / "1" / "model.onnx", [784, 256, 10])
     layers(folder / "wide" / "1" / "model.onnx", [784, 2048, 2048, 10])
     row = rng.random((1, 784), np.float32)
+    for rows in STATIC_ROWS:
+        (folder / f"rows{rows}.grpc").write_bytes(predict_request("m", rng.random((rows, 784), np.float32)))
     values = [round(float(v), 6) for v in row[0]]
     (folder / "identity.grpc").write_bytes(predict_request("m", rng.random((1, 16), np.float32)))
     (folder / "row.grpc").write_bytes(predict_request("m", row))
