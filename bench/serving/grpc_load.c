@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static const char *path;
 static char *body;
 static size_t body_len, answer_bytes;
 static int stream_count, epoll_fd;
-static int64_t end_ns;
+static volatile int64_t end_ns;
 static long calls, errors;
 static uint32_t *latencies_us;
 static size_t latency_count;
@@ -207,6 +208,11 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void stop(int number)
+{
+	end_ns = 0; /* what is on the way does not count */
+}
+
 int main(int argc, char **argv)
 {
 	static struct connection connections[CONNECTIONS_MAX];
@@ -221,6 +227,7 @@ int main(int argc, char **argv)
 	read_file(argv[3]);
 	stream_count = atoi(argv[5]);
 	latencies_us = mem_alloc(LATENCIES_MAX * sizeof(*latencies_us));
+	signal(SIGINT, stop);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	nghttp2_session_callbacks_new(&callbacks);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
