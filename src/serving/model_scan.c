@@ -154,19 +154,18 @@ static bool read_folder(struct scan_item *item)
 	return complete;
 }
 
-static void scan_folder(struct scan_item *item)
+static int64_t folder_time(const char *path)
 {
-	int64_t time_ns = 0;
-	struct timespec now;
 	struct stat st;
 
+	return stat(path, &st) < 0 ? 0 : st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+}
+
+static void scan_folder(struct scan_item *item, int64_t time_ns)
+{
+	struct timespec now;
+
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (stat(item->base_path, &st) == 0)
-		time_ns = st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
-	if (item->folder_time_ns != 0 && item->folder_time_ns == time_ns) {
-		item->unchanged = true;
-		return;
-	}
 	if (!read_folder(item) || now.tv_sec * NS_PER_S + now.tv_nsec - time_ns < SETTLED_NS)
 		time_ns = 0;
 	item->folder_time_ns = time_ns;
@@ -175,15 +174,20 @@ static void scan_folder(struct scan_item *item)
 
 void model_scan(struct scan_item *item)
 {
+	int64_t time_ns = folder_time(item->base_path);
+
+	item->unchanged = item->folder_time_ns != 0 && item->folder_time_ns == time_ns;
+	if (item->unchanged) /* one system call for each model is all that most looks cost */
+		return;
 	if (runtime_find(item->base_path)) {
 		const struct version_policy *p = &item->policy;
 		add(item, p->kind == VERSIONS_SPECIFIC ? p->versions[0] : 1, mem_strdup(item->base_path));
 		item->folder_time_ns = 0;
 		choose(item);
 	} else {
-		scan_folder(item);
+		scan_folder(item, time_ns);
 	}
-	if (item->err.code || item->unchanged || item->count > 0)
+	if (item->err.code || item->count > 0)
 		return;
 	if (item->policy.kind == VERSIONS_SPECIFIC)
 		err_set(&item->err, ERR_NOT_FOUND, "no version %lld of a model below '%s'",

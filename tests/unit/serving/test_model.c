@@ -65,6 +65,37 @@ TEST(policies_choose_among_the_folders_that_hold_a_model)
 	}
 }
 
+TEST(a_folder_that_did_not_change_is_not_read_again)
+{
+	static const struct timespec past[2] = {{1000000000, 7}, {1000000000, 7}};
+	struct scan_item item = {.policy = {VERSIONS_LATEST, 1, 0, {0}}};
+	const char *dir = test_dir();
+
+	make_model(dir, "1", "saved_model.pb");
+	item.name = mem_strdup("m");
+	item.base_path = mem_strdup(dir);
+	model_scan(&item);
+	EXPECT_INT("changed a moment ago: it may change again", (int)item.folder_time_ns, 0);
+	assert_int_equal(utimensat(AT_FDCWD, dir, past, 0), 0);
+	scan_item_done(&item);
+	item = (struct scan_item){.name = mem_strdup("m"), .base_path = mem_strdup(dir), .policy.latest = 1};
+	model_scan(&item);
+	assert_true(item.folder_time_ns == 1000000000LL * 1000000000 + 7 && !item.unchanged);
+	EXPECT_INT("found", (int)item.count, 1);
+	model_scan(&item);
+	assert_true(item.unchanged);
+	int64_t time_ns = item.folder_time_ns;
+	scan_item_done(&item);
+	make_model(dir, "2", "saved_model.pb");
+	item = (struct scan_item){.name = mem_strdup("m"),
+				  .base_path = mem_strdup(dir),
+				  .folder_time_ns = time_ns,
+				  .policy.latest = 1};
+	model_scan(&item);
+	assert_true(!item.unchanged && item.count == 1 && item.versions[0].number == 2);
+	scan_item_done(&item);
+}
+
 TEST(a_model_may_lie_at_the_base_path_itself)
 {
 	CLEANUP(buf) struct buf found = BUF_INIT;
