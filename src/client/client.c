@@ -74,10 +74,10 @@ struct curl_slist *client_prepare(struct client *c, CURL *curl, const char *meth
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "cloudml/" CLOUDML_VERSION);
 	/* The server is often on this machine: a proxy meant for the outside must not see our token. */
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
-	struct curl_slist *headers = client_header(NULL, "Expect:");
-	if (c->token)
-		headers = client_header(headers, "Authorization: Bearer %s", c->token);
-	return headers;
+	/* A large body waits for the server's word (RFC 9110 section 10.1.1): what is refused is not sent, so
+	 * that the refusal is not lost in a connection that was closed in the middle of the body. */
+	curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 10000L);
+	return c->token ? client_header(NULL, "Authorization: Bearer %s", c->token) : NULL;
 }
 
 int client_transport_error(struct client *c, CURLcode code, struct err *err)
