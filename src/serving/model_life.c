@@ -67,6 +67,7 @@ static void load_failed(struct model_life *l, struct model_version *v)
 		v->retry.on_timer = retry_due;
 		server_loop_timer_start(l->server->loop, &v->retry,
 					clock_monotonic_ns() + l->server->options->load_retry_us * NS_PER_US);
+		model_reload_check(l); /* some do not wait for the retries */
 		return;
 	}
 	model_version_move(v, v->parked && v->wanted ? VERSION_START : VERSION_END);

@@ -18,6 +18,9 @@ struct model_life;
 struct reload {
 	struct list node;
 	struct model_config_list *config; /* taken */
+	/* Optional: sets 'config' when the turn comes, for what depends on the reloads before. */
+	void (*prepare)(struct reload *r);
+	bool impatient; /* done does not wait for versions that failed to load and are tried again */
 	bool scanned;
 	/* Once: when every model has a version that can serve, with its labels and weights set; or the first
 	 * reason why not. May free r. */

@@ -212,6 +212,8 @@ static void begin_reload(struct model_life *l)
 {
 	struct reload *r = LIST_ENTRY(l->reloads.next, struct reload, node);
 
+	if (r->prepare)
+		r->prepare(r);
 	l->generation++;
 	unlist_all(l);
 	for (size_t i = 0; i < r->config->count; i++)
@@ -232,7 +234,7 @@ void model_life_reload(struct model_life *l, struct reload *r)
 }
 
 /* 1: the model can serve or never will, *err says why; 0: versions are on their way. */
-static int model_has_settled(const struct model *m, struct err *err)
+static int model_has_settled(const struct model *m, bool impatient, struct err *err)
 {
 	const struct model_version *failed = NULL;
 	bool can_serve = false;
@@ -242,8 +244,9 @@ static int model_has_settled(const struct model *m, struct err *err)
 		if (!v->wanted)
 			continue;
 		can_serve |= v->state == VERSION_AVAILABLE || v->parked;
-		if (v->state == VERSION_END && v->err.code && !failed)
-			failed = v;
+		bool over = v->state == VERSION_END || (impatient && v->state != VERSION_AVAILABLE);
+		if (over && v->err.code)
+			failed = failed ? failed : v;
 		else if (v->state != VERSION_AVAILABLE && !v->parked)
 			return 0;
 	}
@@ -278,7 +281,7 @@ void model_reload_check(struct model_life *l)
 	for (size_t i = 0; i < r->config->count; i++) {
 		struct err err = ERR_INIT;
 		if (model_has_settled(registry_find(l->registry, str_from(r->config->items[i]->name)),
-				      &err) == 0)
+				      r->impatient, &err) == 0)
 			return;
 		if (err.code && first.code == 0)
 			first = err;
