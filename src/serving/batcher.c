@@ -153,6 +153,7 @@ static void batch_done(struct loop_job *j)
 	struct model_version *version = batch->version;
 
 	batch_queue_ran(&lane->queue);
+	version->stats.execution_count++;
 	if (batch->run.is_unfit)
 		lane->batchable = false;
 	for (size_t i = 0; i < batch->run.count; i++)

@@ -36,6 +36,15 @@ const char *version_state_word(enum version_state s);
 struct model;
 struct model_life;
 
+/* What predictions of a version took, in nanoseconds; times of those that succeeded, but for fail_ns. */
+struct model_stats {
+	uint64_t success_count, success_ns, fail_count, fail_ns;
+	uint64_t input_ns, queue_ns, infer_ns, output_ns; /* parts of success_ns */
+	uint64_t inference_count;			  /* rows: a batch counts as many as it has */
+	uint64_t execution_count;
+	uint64_t last_ms; /* since 1970 */
+};
+
 struct model_version {
 	int refs; /* loop thread only */
 	int64_t number;
@@ -45,7 +54,8 @@ struct model_version {
 	struct runtime_model *runtime; /* NULL unless available or unloading */
 	int64_t run_ns;		       /* moving average of a run; 0 = not measured yet */
 	const char *model_name;	       /* view of the model's */
-	struct batch_lane *lanes;      /* the batcher's, one for each signature in use */
+	struct model_stats stats;
+	struct batch_lane *lanes; /* the batcher's, one for each signature in use */
 	struct model *model;
 	int64_t used; /* of registry.uses, at the last request */
 	bool wanted, parked;

@@ -40,12 +40,41 @@ static void count_request(struct predict *p)
 		      count);
 }
 
+static uint64_t rows_of(const struct predict *p)
+{
+	const struct tensor *t = p->input_count > 0 ? &p->inputs[0].tensor : NULL;
+
+	return t && t->rank > 0 ? (uint64_t)t->dims[0] : 1;
+}
+
+static void count_stats(const struct predict *p)
+{
+	struct model_stats *s = &p->version->stats;
+	int64_t now = clock_monotonic_ns();
+
+	if (p->err.code) {
+		s->fail_count++;
+		s->fail_ns += (uint64_t)(now - p->started_ns);
+		return;
+	}
+	s->success_count++;
+	s->success_ns += (uint64_t)(now - p->started_ns);
+	s->input_ns += (uint64_t)(p->queued_ns - p->started_ns);
+	s->queue_ns += (uint64_t)(p->run_start_ns - p->queued_ns);
+	s->infer_ns += (uint64_t)p->run_ns;
+	s->output_ns += (uint64_t)(now - p->run_start_ns - p->run_ns);
+	s->inference_count += rows_of(p);
+	s->last_ms = (uint64_t)clock_wall_ms(&clock_real);
+}
+
 void predict_free(struct predict *p)
 {
 	struct server *server = p->server;
 
 	if (p->count.api != METRIC_NONE)
 		count_request(p);
+	if (p->version && p->queued_ns > 0)
+		count_stats(p);
 	for (size_t i = 0; i < p->output_count; i++)
 		tensor_done(&p->outputs[i]);
 	if (p->version)
@@ -147,9 +176,10 @@ static int choose_outputs(struct predict *p, struct err *err)
 
 bool predict_begins(struct predict *p)
 {
+	p->run_start_ns = clock_monotonic_ns();
 	if (atomic_load_explicit(&p->cancelled, memory_order_relaxed))
 		err_set(&p->err, ERR_CANCELLED, "the client has left");
-	else if (clock_monotonic_ns() >= p->deadline_ns)
+	else if (p->run_start_ns >= p->deadline_ns)
 		err_set(&p->err, ERR_TIMEOUT, "the deadline passed before the model could run");
 	else
 		return true;
@@ -188,9 +218,15 @@ static void job_run(struct loop_job *j)
 	predict_run(CONTAINER_OF(j, struct predict, job));
 }
 
+static void finish_alone(struct predict *p)
+{
+	p->version->stats.execution_count += p->run_ns > 0;
+	predict_finish(p);
+}
+
 static void job_done(struct loop_job *j)
 {
-	predict_finish(CONTAINER_OF(j, struct predict, job));
+	finish_alone(CONTAINER_OF(j, struct predict, job));
 }
 
 /* What decoding has taken counts against the memory of all requests. */
@@ -220,6 +256,7 @@ void predict_start(struct predict *p)
 {
 	int r = count_arena(p, &p->err);
 
+	p->queued_ns = clock_monotonic_ns();
 	if (r >= 0 && !p->version)
 		r = predict_resolve(p, &p->err);
 	if (r >= 0)
@@ -234,7 +271,7 @@ void predict_start(struct predict *p)
 		return;
 	if (predict_is_short(p->server, p->version)) {
 		predict_run(p);
-		predict_finish(p);
+		finish_alone(p);
 		return;
 	}
 	p->job.run = job_run;

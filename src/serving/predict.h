@@ -42,7 +42,8 @@ struct predict {
 
 	const struct tensor **ordered; /* inputs in the signature's order */
 	int64_t run_ns, started_ns;
-	int64_t counted_bytes; /* of server->request_bytes: the arena after decoding */
+	int64_t queued_ns, run_start_ns; /* moments: decoded, begun to compute */
+	int64_t counted_bytes;		 /* of server->request_bytes: the arena after decoding */
 };
 
 /* An arena of 'memory_max' bytes bounds what the request may use beside its message. */
