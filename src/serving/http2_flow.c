@@ -153,7 +153,7 @@ static void pump(struct h2_stream *s)
 	if (s->pumping) /* an answer to a message is going out */
 		return;
 	s->pumping = true;
-	while (r >= 0 && !s->ended && unread(s) > 0 && unsent(s) < FLOW_OUT_HIGH) {
+	while (r >= 0 && !s->ended && !s->on_hold && unread(s) > 0 && unsent(s) < FLOW_OUT_HIGH) {
 		r = take_bytes(s, &err);
 		if (r >= 0 && grpc_reader_complete(&s->reader))
 			r = hand_over(s, &err);
@@ -175,6 +175,24 @@ static void pump(struct h2_stream *s)
 		h2_stream_count(s, 0);
 	}
 	s->pumping = false;
+}
+
+void rpc_stream_hold(struct rpc_stream *flow, bool hold)
+{
+	struct h2_stream *s = stream_of(flow);
+	struct h2_connection *c = s->connection;
+	bool updating;
+
+	if (s->on_hold == hold)
+		return;
+	s->on_hold = hold;
+	if (hold || !c || s->ended)
+		return;
+	updating = c->updating;
+	c->updating = true; /* answers go out when all messages that can be handed over were */
+	pump(s);
+	c->updating = updating;
+	h2_connection_update(c);
 }
 
 void h2_flow_begin(struct h2_stream *s)

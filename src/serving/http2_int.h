@@ -65,7 +65,7 @@ struct h2_stream {
 	size_t reply_sent;
 
 	/* Of a call of many messages; 'begun' says that it is one. */
-	bool begun, ended, half_closed, responded, deferred, pumping;
+	bool begun, ended, half_closed, responded, deferred, pumping, on_hold;
 	bool end_received; /* the client has closed its side */
 	struct rpc_stream flow;
 	struct buf in; /* bytes that have come; those from in_used on were not looked at yet */

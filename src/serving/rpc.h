@@ -51,6 +51,10 @@ void rpc_stream_send(struct rpc_stream *s, struct buf *takes_message);
 /* What was sent before goes out first. err NULL = OK. */
 void rpc_stream_end(struct rpc_stream *s, const struct err *err);
 
+/* While held, no further message is handed over (but for the one that is being handed over now): for handlers
+ * that answer later. */
+void rpc_stream_hold(struct rpc_stream *s, bool hold);
+
 /* Exactly one of 'handle' and 'stream' is set. */
 struct rpc_method {
 	const char *path; /* "/package.Service/Method" */
@@ -60,7 +64,7 @@ struct rpc_method {
 };
 /* Each table ends with path NULL; a new one is named in rpc_methods.c. */
 extern const struct rpc_method tfs_rpc_methods[], tfs_inference_rpc_methods[], health_rpc_methods[],
-    reflection_rpc_methods[];
+    reflection_rpc_methods[], oip_rpc_methods[];
 const struct rpc_method *rpc_method_find(const char *path); /* NULL when absent */
 /* The tables one after the other, for reflection; *pos starts at 0; NULL at the end. */
 const struct rpc_method *rpc_method_next(size_t *pos);
