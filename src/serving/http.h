@@ -19,7 +19,7 @@ struct http_call {
 
 /* NULL when the request has none of that name (without regard to case); view until the answer. */
 const char *http_header(struct http_call *c, const char *name);
-/* Of the answer, before http_reply; both texts are static. At most HTTP_HEADERS_MAX. */
+/* Of the answer, before http_reply; the name is static, the value is copied. At most HTTP_HEADERS_MAX. */
 #define HTTP_HEADERS_MAX 8
 void http_add_header(struct http_call *c, const char *name, const char *value);
 
@@ -29,7 +29,11 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 /* The one entry of everything that comes by HTTP/1, and the protocols that it chooses from by path. Each
  * calls http_reply exactly once, at once or later. */
 void http_handle(struct http_call *c);
+/* Request-Timeout: seconds, with a fraction when need be. *ms stays as it is when the header is absent. */
+int http_timeout(struct http_call *c, int64_t *ms, struct err *err);
+size_t http_body_max(struct http_call *c); /* bytes of the body that is to come */
 void tfs_rest_handle(struct http_call *c);
+void oip_rest_handle(struct http_call *c);
 void metrics_handle(struct http_call *c);
 void page_handle(struct http_call *c); /* "/" and below "/page/" */
 /* Our own paths below /cloudml/v1/. False when the path is none of them, and nothing was done. */

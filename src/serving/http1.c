@@ -42,12 +42,14 @@ struct h1_call {
 	struct MHD_Connection *mhd;
 	struct buf body, inflated;
 	int64_t counted_bytes; /* of server->request_bytes */
+	size_t body_max;
 	bool too_large, no_memory, inflate, suspended, answered;
 	int status;
 	const char *content_type;
 	struct buf answer;
 	struct {
-		const char *name, *value;
+		const char *name;
+		char *value; /* owned */
 	} headers[HTTP_HEADERS_MAX];
 	int header_count;
 };
@@ -131,6 +133,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 	buf_done(&call->body);
 	buf_done(&call->inflated);
 	buf_done(&call->answer);
+	for (int i = 0; i < call->header_count; i++)
+		free(call->headers[i].value);
 	free(call);
 	*request = NULL;
 }
@@ -192,13 +196,14 @@ static enum MHD_Result begin(struct h1_call *call)
 	    MHD_lookup_connection_value(call->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_ENCODING);
 	int lengths = 0;
 
+	call->body_max = http_body_max(&call->call);
 	call->connection->busy = true;
 	timer_set(call->connection, s->options->body_timeout_ms);
 	MHD_get_connection_values(call->mhd, MHD_HEADER_KIND, count_lengths, &lengths);
 	if (lengths > 1 || (length && MHD_lookup_connection_value(call->mhd, MHD_HEADER_KIND,
 								  MHD_HTTP_HEADER_TRANSFER_ENCODING)))
 		return refuse(call, 400, "the length of the body is given twice");
-	if (length && strtoull(length, NULL, 10) > (unsigned long long)s->options->json_bytes_max)
+	if (length && strtoull(length, NULL, 10) > call->body_max)
 		return refuse(call, 413, "the body is larger than this server takes");
 	call->inflate = coding && (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "deflate") == 0);
 	if (coding && !call->inflate && strcasecmp(coding, "identity") != 0)
@@ -214,13 +219,11 @@ static void count_bytes(struct h1_call *call, int64_t bytes)
 
 static void take_body(struct h1_call *call, const char *data, size_t len)
 {
-	size_t max = (size_t)call->connection->http1->server->options->json_bytes_max;
-
 	if (call->no_memory || call->too_large)
 		return;
 	count_bytes(call, (int64_t)(call->body.len + len));
 	call->no_memory = server_check_memory(call->connection->http1->server, NULL) < 0;
-	call->too_large = len > max - call->body.len;
+	call->too_large = len > call->body_max - call->body.len;
 	if (call->no_memory || call->too_large) { /* only at the end can an answer be given */
 		buf_done(&call->body);
 		count_bytes(call, 0);
@@ -248,8 +251,7 @@ static enum MHD_Result dispatch(struct h1_call *call)
 		return refuse(call, 429,
 			      "requests in flight hold all memory there is for them; try again later");
 	if (call->inflate) {
-		if (inflate_all(call->body.data, call->body.len, (size_t)s->options->json_bytes_max,
-				&call->inflated, &err) < 0)
+		if (inflate_all(call->body.data, call->body.len, call->body_max, &call->inflated, &err) < 0)
 			return refuse(call, err.code == ERR_TOO_LARGE ? 413 : 400,
 				      "the compressed body cannot be read");
 		buf_done(&call->body);
@@ -277,7 +279,7 @@ void http_add_header(struct http_call *c, const char *name, const char *value)
 
 	assert(call->header_count < HTTP_HEADERS_MAX);
 	call->headers[call->header_count].name = name;
-	call->headers[call->header_count++].value = value;
+	call->headers[call->header_count++].value = mem_strdup(value);
 }
 
 void http_reply(struct http_call *c, int status, const char *content_type, struct buf *takes_body)

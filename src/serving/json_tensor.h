@@ -29,6 +29,9 @@ int json_predict_inputs(const struct json_predict_head *head, const struct signa
 int json_predict_write(bool rows, const struct signature *s, const size_t *output_index,
 		       const struct tensor *outputs, size_t output_count, struct buf *b, struct err *err);
 
+/* Appends the elements as one list, without nesting. Not for complex numbers. */
+void json_write_flat(struct buf *b, const struct tensor *t);
+
 /* Shortest text that reads back as the same number; "2.0", "1e+20", NaN, -Infinity. */
 void json_write_float(struct buf *b, float v);
 void json_write_double(struct buf *b, double v);

@@ -250,6 +250,36 @@ int json_text_skip(struct json_text *j, size_t *scalars, struct err *err)
 	} while (true);
 }
 
+int json_text_member(struct json_text *j, bool *first, struct arena *arena, struct str *ret_key,
+		     struct err *err)
+{
+	int r;
+
+	if (*first ? !json_text_take(j, '{') : json_text_take(j, '}'))
+		return *first ? json_text_fail(j, err, "An object is missing") : 0;
+	if (*first && json_text_take(j, '}'))
+		return 0;
+	if (!*first && !json_text_take(j, ','))
+		return json_text_fail(j, err, "Missing a comma or } after an object member.");
+	*first = false;
+	r = json_text_string(j, arena, ret_key, err);
+	if (r >= 0 && !json_text_take(j, ':'))
+		r = json_text_fail(j, err, "Missing a colon after a name of object member.");
+	return r < 0 ? r : 1;
+}
+
+int json_text_element(struct json_text *j, bool *first, struct err *err)
+{
+	if (*first ? !json_text_take(j, '[') : json_text_take(j, ']'))
+		return *first ? json_text_fail(j, err, "An array is missing") : 0;
+	if (*first && json_text_take(j, ']'))
+		return 0;
+	if (!*first && !json_text_take(j, ','))
+		return json_text_fail(j, err, "Missing a comma or ] after an array element.");
+	*first = false;
+	return 1;
+}
+
 void json_text_write_string(struct buf *b, struct str s)
 {
 	buf_reserve(b, s.len + 2);

@@ -39,6 +39,12 @@ int json_text_number(struct json_text *j, struct json_number *ret, struct err *e
  * strings, numbers and words in it, keys included: an upper bound of the elements of a tensor. */
 int json_text_skip(struct json_text *j, size_t *scalars, struct err *err);
 
+/* Walking an object or an array: 1 while there is a member (its key is read, the value is next) or an
+ * element, 0 behind the last one. *first is true before the first call. ERR_INVALID. */
+int json_text_member(struct json_text *j, bool *first, struct arena *arena, struct str *ret_key,
+		     struct err *err);
+int json_text_element(struct json_text *j, bool *first, struct err *err);
+
 /* "…" with escapes; invalid UTF-8 is written as it is. */
 void json_text_write_string(struct buf *b, struct str s);
 bool json_text_is_utf8(struct str s);

@@ -110,6 +110,15 @@ static void write_nested(struct buf *b, const char *alias, const struct tensor *
 	}
 }
 
+void json_write_flat(struct buf *b, const struct tensor *t)
+{
+	struct tensor flat = *t;
+
+	flat.rank = 1;
+	flat.dims[0] = (int64_t)t->count;
+	write_nested(b, "", &flat, 0, 0);
+}
+
 static int check_outputs(bool rows, const struct signature *s, const size_t *output_index,
 			 const struct tensor *outputs, size_t count, struct err *err)
 {

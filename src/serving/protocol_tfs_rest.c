@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TensorFlow Serving's REST API: predict, classify, regress, status, metadata. */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "net/grpc.h"
 #include "serving/http.h"
 #include "serving/json_text.h"
 #include "serving/rest_run.h"
-
-#define TIMEOUT_SECONDS_MAX 86400
 
 static void reply_error(struct http_call *c, const struct err *err)
 {
@@ -122,24 +119,6 @@ static int answer_options(struct http_call *c, struct err *err)
 	return err_set(err, ERR_STATE, "OPTIONS needs an Origin header that begins with http:// or https://");
 }
 
-/* Request-Timeout: seconds, with a fraction when need be. */
-static int read_timeout(struct http_call *c, struct rest_route *route, struct err *err)
-{
-	const char *text = http_header(c, "Request-Timeout");
-	char *end;
-	double seconds;
-
-	if (!text)
-		return 0;
-	seconds = strtod(text, &end);
-	if (end == text || *end || !(seconds > 0) || seconds > TIMEOUT_SECONDS_MAX)
-		return err_set(err, ERR_INVALID,
-			       "Request-Timeout is '%.40s', must be a number of seconds up to %d", text,
-			       TIMEOUT_SECONDS_MAX);
-	route->timeout_ms = seconds < 0.001 ? 1 : (int64_t)(seconds * 1000);
-	return 0;
-}
-
 static int answer(struct http_call *c, struct arena *arena, struct buf *b, struct err *err)
 {
 	struct rest_route route;
@@ -156,7 +135,7 @@ static int answer(struct http_call *c, struct arena *arena, struct buf *b, struc
 	case REST_METADATA:
 		return answer_metadata(c, &route, b, err);
 	default:
-		r = read_timeout(c, &route, err);
+		r = http_timeout(c, &route.timeout_ms, err);
 		if (r < 0)
 			return r;
 		rest_run(c->server, &route, c->body, run_done, c);

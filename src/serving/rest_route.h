@@ -21,6 +21,8 @@ struct rest_route {
  * ERR_INVALID "Malformed request: METHOD PATH" below /v1/, ERR_NOT_FOUND elsewhere. */
 int rest_route_parse(const char *method, const char *path, struct arena *arena, struct rest_route *ret,
 		     struct err *err);
+/* Percent-decodes one part of a path; false when malformed, empty, too long, or with a NUL. */
+bool rest_path_decode(struct str s, struct arena *arena, struct str *ret);
 
 /* Percent-decodes one segment into the arena; false when malformed, empty, too long, or with a NUL. */
 bool rest_path_decode(struct str s, struct arena *arena, struct str *ret);

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "serving/rpc.h"
 
-static const struct rpc_method *const tables[] = {tfs_rpc_methods, tfs_inference_rpc_methods,
-						  health_rpc_methods, reflection_rpc_methods};
+static const struct rpc_method *const tables[] = {
+    tfs_rpc_methods, tfs_inference_rpc_methods, health_rpc_methods, reflection_rpc_methods, oip_rpc_methods};
 
 const struct rpc_method *rpc_method_find(const char *path)
 {
