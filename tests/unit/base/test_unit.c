@@ -145,3 +145,59 @@ TEST(quantities_are_written_for_people)
 		EXPECT_STR(rows[i].text, text, rows[i].text);
 	}
 }
+
+TEST(times_are_parsed_and_written)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+		const char *written; /* NULL = as the text */
+	} rows[] = {
+	    {"1970-01-01T00:00:00Z", 0, NULL},
+	    {"2026-11-25T08:30:00Z", 1795595400000, NULL},
+	    {"2026-11-25T10:30:00+02:00", 1795595400000, "2026-11-25T08:30:00Z"},
+	    {"2026-11-24t23:00:00.25-09:30", 1795595400250, "2026-11-25T08:30:00.250Z"},
+	    {"2026-11-25 08:30:00Z", 1795595400000, "2026-11-25T08:30:00Z"},
+	    {"2000-02-29T23:59:59Z", 951868799000, NULL},
+	    {"2100-03-01T00:00:00Z", 4107542400000, NULL},
+	    {"9999-12-31T23:59:59.999Z", 253402300799999, NULL},
+	    {"2100-02-29T00:00:00Z", REFUSED, NULL},
+	    {"2026-11-25T08:30:00", REFUSED, NULL},
+	    {"2026-11-25T24:00:00Z", REFUSED, NULL},
+	    {"2026-13-25T08:30:00Z", REFUSED, NULL},
+	    {"2026-00-25T08:30:00Z", REFUSED, NULL},
+	    {"2026-11-31T08:30:00Z", REFUSED, NULL},
+	    {"2026-11-25T08:30:00.Z", REFUSED, NULL},
+	    {"2026-11-25T08:30:00+24:00", REFUSED, NULL},
+	    {"2026-11-25T08:30:00Zx", REFUSED, NULL},
+	    {"1970-01-01T00:00:00+01:00", REFUSED, NULL},
+	    {"2026-11-25", REFUSED, NULL},
+	    {"tomorrow", REFUSED, NULL},
+	    {"", REFUSED, NULL},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = ERR_INIT;
+		char text[32];
+		int64_t ms = REFUSED;
+		int r = unit_parse_time_ms(rows[i].text, &ms, &err);
+		EXPECT_INT(rows[i].text, r < 0 ? REFUSED : ms, rows[i].ms);
+		if (r < 0) {
+			assert_int_equal(r, -ERR_INVALID);
+			continue;
+		}
+		unit_format_time(ms, text);
+		EXPECT_STR(rows[i].text, text, rows[i].written ? rows[i].written : rows[i].text);
+	}
+}
+
+TEST(any_time_survives_writing)
+{
+	for (int i = 0; i < 100000; i++) {
+		struct err err = ERR_INIT;
+		char text[32];
+		int64_t ms = (int64_t)rng_below(&test_rng, UINT64_C(253402300800000)), back = -1;
+		unit_format_time(ms, text);
+		EXPECT_OK(unit_parse_time_ms(text, &back, &err), &err);
+		assert_int_equal(back, ms);
+	}
+}
