@@ -29,7 +29,11 @@ void fields_init(const struct field *fields, void *object)
 		case FIELD_BYTES:
 		case FIELD_CPU:
 		case FIELD_DURATION:
+		case FIELD_TIME:
 			*MEMBER(int64_t, object, f) = f->number;
+			break;
+		case FIELD_BOOL:
+			*MEMBER(bool, object, f) = f->number != 0;
 			break;
 		case FIELD_INT32:
 		case FIELD_WORD:
@@ -77,7 +81,11 @@ void fields_copy(const struct field *fields, const void *from, void *to)
 		case FIELD_BYTES:
 		case FIELD_CPU:
 		case FIELD_DURATION:
+		case FIELD_TIME:
 			*MEMBER(int64_t, to, f) = *MEMBER(const int64_t, from, f);
+			break;
+		case FIELD_BOOL:
+			*MEMBER(bool, to, f) = *MEMBER(const bool, from, f);
 			break;
 		case FIELD_INT32:
 		case FIELD_WORD:
@@ -244,6 +252,18 @@ static void parse_number(struct json_reader *r, const struct field *f, int64_t *
 			 value < f->min ? "least" : "most", bound);
 }
 
+/* RFC 3339 text; the time zone must be there, so that nobody has to guess it. */
+static void parse_time(struct json_reader *r, const struct field *f, int64_t *ret)
+{
+	CLEANUP(free) char *value = NULL;
+	struct err err = ERR_INIT;
+	json_get_string(r, f->key, 64, &value);
+	if (value && value[0] && unit_parse_time_ms(value, ret, &err) < 0)
+		json_reader_fail(r, "%s %s", f->key, err.msg);
+	else if (value && !value[0])
+		*ret = 0;
+}
+
 static void parse_word(struct json_reader *r, const struct field *f, int *ret)
 {
 	CLEANUP(free) char *value = NULL;
@@ -282,6 +302,12 @@ int fields_parse(const struct field *fields, const char *what, const json_t *j, 
 		case FIELD_CPU:
 		case FIELD_DURATION:
 			parse_number(&r, f, MEMBER(int64_t, object, f));
+			break;
+		case FIELD_TIME:
+			parse_time(&r, f, MEMBER(int64_t, object, f));
+			break;
+		case FIELD_BOOL:
+			json_get_bool(&r, f->key, MEMBER(bool, object, f));
 			break;
 		case FIELD_INT32: {
 			int64_t value = *MEMBER(int, object, f);

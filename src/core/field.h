@@ -21,6 +21,8 @@ enum field_type {
 	FIELD_BYTES,	/* int64_t; "2G" in JSON */
 	FIELD_CPU,	/* int64_t thousandths; "1.5" in JSON */
 	FIELD_DURATION, /* int64_t milliseconds; "2h" in JSON; 0 = not set */
+	FIELD_BOOL,	/* bool */
+	FIELD_TIME,	/* int64_t Unix milliseconds; "2026-11-25T08:30:00Z" in JSON; 0 = not set */
 	FIELD_WORD,	/* enum, a word in JSON */
 	FIELD_PROGRESS, /* struct progress */
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/unit.h"
 #include "core/job.h"
 
 #define MEMBER(type, object, f) ((type const *)(const void *)((const char *)(object) + (f)->offset))
@@ -104,6 +105,15 @@ static json_t *format_field(const struct field *f, const void *object)
 		int64_t ms = *MEMBER(int64_t, object, f);
 		return ms ? format_duration(ms) : NULL;
 	}
+	case FIELD_TIME: {
+		char text[32];
+		int64_t ms = *MEMBER(int64_t, object, f);
+		unit_format_time(ms, text);
+		return ms ? json_string(text) : NULL;
+	}
+	case FIELD_BOOL:
+		return *MEMBER(bool, object, f) != (f->number != 0) ? json_boolean(*MEMBER(bool, object, f))
+								    : NULL;
 	case FIELD_WORD:
 		return json_string(f->words[*MEMBER(int, object, f)]);
 	case FIELD_PROGRESS:
@@ -160,6 +170,10 @@ static json_t *schema_type(const struct field *f)
 	case FIELD_CPU:
 	case FIELD_DURATION:
 		return json_pack("{s:[s,s]}", "type", "string", "number");
+	case FIELD_BOOL:
+		return json_pack("{s:s}", "type", "boolean");
+	case FIELD_TIME:
+		return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
 	case FIELD_PROGRESS:
 		return json_pack("{s:s}", "type", "object");
 	}
@@ -178,6 +192,8 @@ static json_t *schema_default(const struct field *f)
 		return format_bytes(f->number);
 	case FIELD_CPU:
 		return format_cpu(f->number);
+	case FIELD_BOOL:
+		return json_boolean(f->number != 0);
 	case FIELD_WORD:
 		return json_string(f->words[f->number]);
 	default:
