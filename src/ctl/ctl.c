@@ -234,6 +234,7 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->services = map_new(NULL);
 	c->tasks = map_new(NULL);
 	c->counts = map_new(free);
+	c->quotas = map_new(free);
 	for (size_t i = 0; i < CTL_PRIORITIES; i++)
 		list_init(&c->queue[i]);
 	struct list *lists[] = {
@@ -311,6 +312,7 @@ void ctl_free(struct ctl *c)
 	map_free(c->services);
 	map_free(c->tasks);
 	map_free(c->counts);
+	map_free(c->quotas);
 	free(c->heap);
 	ctl_unref(c);
 }

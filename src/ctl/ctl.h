@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "core/backend.h"
 #include "core/framework.h"
+#include "core/quota.h"
 #include "core/service.h"
 #include "store/store.h"
 
@@ -118,6 +119,13 @@ struct ctl_watch;
 typedef void ctl_watch_fn(void *arg, const struct job *job, const struct service *service);
 struct ctl_watch *ctl_watch_new(struct ctl *c, const char *org, ctl_watch_fn *fn, void *arg); /* copies org */
 void ctl_watch_free(struct ctl_watch *w);
+
+/* Quotas, in memory: whoever keeps them sets those of every organisation before the controller is ready and
+ * again after each change is durable; an organisation that was never set has quota_init()'s. The scheduler
+ * goes by them from the next decision on. 'ret_used' is what the organisation's work holds now. */
+void ctl_quota_set(struct ctl *c, const char *org, const struct quota *quota);
+void ctl_quota_get(struct ctl *c, const char *org, struct quota *ret,
+		   struct quota_limit ret_used[PURPOSE_COUNT]);
 
 /* Counts and capacity for the status page. */
 struct ctl_status {

@@ -101,6 +101,10 @@ struct ctl_watch {
 	void *arg;
 };
 
+struct ctl_quota {
+	struct quota quota;
+};
+
 struct ctl_counts {
 	int64_t jobs[JOB_STATE_COUNT];
 };
@@ -112,7 +116,7 @@ struct ctl {
 	bool is_pumping, schedule_wanted;
 	void (*ready)(void *arg);
 	void *ready_arg;
-	struct map *keys, *jobs, *services, *tasks, *counts;
+	struct map *keys, *jobs, *services, *tasks, *counts, *quotas;
 	struct list ops, watches;
 	struct list queue[CTL_PRIORITIES], placed, services_waiting, services_placed;
 	struct list dirty_jobs, dirty_services, dirty_tasks;
