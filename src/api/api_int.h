@@ -71,6 +71,10 @@ void api_job_logs(struct http_exchange *x, void *app);
 void api_model_logs(struct http_exchange *x, void *app);
 extern const struct http_param api_log_params[];
 
+/* api_jobs_batch.c */
+#define API_BATCH_BYTES_MAX (16 * 1024 * 1024)
+void api_job_batch(struct http_exchange *x, void *app);
+
 /* api_model_source.c: from spec->job or spec->uri to files that are there. Blocks: pool. Replaces spec->uri
  * and spec->framework. */
 int api_model_resolve(struct blob_store *blobs, const char *org, struct service_spec *spec, struct err *err);

@@ -41,6 +41,16 @@ static const struct {
      "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
      "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"spec\":{\"$ref\":"
      "\"#/components/schemas/JobSpec\"}}}"},
+    {"JobBatch",
+     "{\"type\":\"object\",\"required\":[\"jobs\"],\"additionalProperties\":false,\"properties\":{\"jobs\":{"
+     "\"type\":\"array\",\"minItems\":1,\"maxItems\":1000,\"items\":{\"$ref\":"
+     "\"#/components/schemas/JobSpec\"}}}}"},
+    {"JobBatchResult",
+     "{\"type\":\"object\",\"required\":[\"created\",\"refused\",\"data\"],\"properties\":{\"created\":{"
+     "\"type\":\"integer\"},\"refused\":{\"type\":\"integer\"},\"data\":{\"type\":\"array\",\"items\":{"
+     "\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+     "\"state\":{\"type\":\"string\"},\"error\":{\"$ref\":\"#/components/schemas/Error/properties/error\"}}}"
+     "}}}"},
     {"Model",
      "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
      "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":"

@@ -76,6 +76,24 @@ typedef void ctl_done_fn(void *arg, const struct ctl_result *result, const struc
 /* Changes. Borrow their arguments; call done exactly once, later. Check role: a viewer may change nothing. */
 void ctl_job_submit(struct ctl *c, const struct principal *who, const struct job_spec *spec,
 		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+/* Many at once, in one transaction: each is made or refused by itself. Takes the jobs of the array, of which
+ * only the specification is filled in; NULL where refusals[i] says why the caller could not read it. With a
+ * key the whole batch is made once. */
+#define CTL_BATCH_MAX 1000
+struct ctl_batch_item {
+	struct err err; /* code 0: made */
+	char id[16], name[CORE_NAME_MAX + 1];
+	enum job_state state;
+};
+struct ctl_batch_result { /* views for the call */
+	const struct ctl_batch_item *items;
+	size_t count;
+	bool replayed;
+};
+typedef void ctl_batch_fn(void *arg, const struct ctl_batch_result *result, const struct err *err);
+void ctl_job_submit_batch(struct ctl *c, const struct principal *who, struct job **jobs,
+			  const struct err *refusals, size_t count, const struct ctl_idempotency *idem,
+			  ctl_batch_fn *done, void *arg);
 void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg);
 void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done,
 		    void *arg); /* ERR_STATE when live */

@@ -23,7 +23,18 @@ struct ctl_call *call_new(const struct principal *who, const char *id, const str
 void call_submit(struct ctl *c, struct ctl_call *call);
 void call_answer(struct ctl_call *call, const struct ctl_result *result,
 		 const struct err *err); /* once; later ones are dropped */
+/* What is held in memory knows more (progress, why it waits) and is never older than a row just read. */
+const struct job *job_freshest(struct ctl *c, const struct job *row);
 int check_bucket(const char *what, const char *uri, const char *org, struct err *err);
 int resolve_framework(struct ctl *c, char **name, char **version, struct err *err);
+
+/* ctl_job_submit.c. May 'who' have this and 'more' further live jobs? Fills in the framework's version. */
+int submit_check(struct ctl *c, const struct principal *who, struct job_spec *spec, int64_t more,
+		 struct err *err);
+/* Everything of a new job but its id and specification, which must be there. */
+void job_fill(struct ctl *c, const struct principal *who, struct job *job);
+/* Row and first events, on the database thread. */
+int job_birth(struct store_tx *tx, struct job *job, struct err *err);
+struct ctl_job *job_born(struct ctl *c, struct job *job); /* takes job; after the commit */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls about jobs that change something: submit, cancel, delete. */
+/* Calls about jobs that are there: cancel, delete, get; and what all calls share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,117 +97,10 @@ int resolve_framework(struct ctl *c, char **name, char **version, struct err *er
 	return 0;
 }
 
-/* ---- submit ---- */
-
-static int submit_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
-{
-	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
-	struct job *job = call->job;
-	char id[16];
-	if (call->has_key) {
-		int r = store_idempotency_find(tx, job->org, call->key, call->body_sha256, job->created_ms,
-					       id, err);
-		if (r < 0)
-			return r;
-		if (r > 0) {
-			struct job *first = NULL;
-			call->replayed = true;
-			if (store_job_get(tx, job->org, id, &first, err) < 0)
-				return err->code != ERR_NOT_FOUND
-					   ? -err->code
-					   : err_set(err, ERR_CONFLICT,
-						     "the job that was made with the idempotency key '%s' "
-						     "was deleted; choose a new key",
-						     call->key);
-			job_free(job);
-			call->job = first;
-			return 0;
-		}
-	}
-	int r = store_job_insert(tx, job, err);
-	if (r >= 0)
-		r = store_event_insert(tx, job->org, &call->event, err);
-	if (r >= 0 && call->has_key)
-		r = store_idempotency_insert(tx, job->org, call->key, call->body_sha256, job->id,
-					     job->created_ms, err);
-	return r;
-}
-
-/* What is held in memory knows more (progress, why it waits) and is never older than a row just read. */
-static const struct job *job_freshest(struct ctl *c, const struct job *row)
+const struct job *job_freshest(struct ctl *c, const struct job *row)
 {
 	const struct ctl_job *cj = map_get(c->jobs, row->id);
 	return cj ? cj->job : row;
-}
-
-static void submit_finish(struct ctl_op *op, int r, const struct err *err)
-{
-	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
-	struct ctl *c = op->ctl;
-	if (r < 0) {
-		call_answer(call, NULL, err);
-		return;
-	}
-	if (!call->replayed) {
-		struct ctl_job *cj = job_adopt(c, STEAL(call->job));
-		ctl_counts_of(c, cj->job->org)->jobs[cj->job->state]++;
-		notify_job(cj);
-		call_answer(call, &(struct ctl_result){.job = cj->job}, NULL);
-		return;
-	}
-	call_answer(call, &(struct ctl_result){.job = job_freshest(c, call->job), .replayed = true}, NULL);
-}
-
-static int submit_check(struct ctl *c, const struct principal *who, struct job *job, struct err *err)
-{
-	struct resources capacity;
-	const struct ctl_counts *counts = ctl_counts_of(c, who->org);
-	int64_t live = counts->jobs[JOB_SUBMITTED] + counts->jobs[JOB_QUEUED] + counts->jobs[JOB_STARTING] +
-		       counts->jobs[JOB_RUNNING];
-	int r = auth_may_change(who, err);
-	if (r >= 0 && live >= CTL_LIVE_JOBS_MAX)
-		r = err_set(err, ERR_QUOTA,
-			    "organisation '%s' has %lld unfinished jobs; wait for some to end", who->org,
-			    (long long)live);
-	if (r >= 0 && job->spec.package)
-		r = check_bucket("package", job->spec.package, who->org, err);
-	if (r >= 0)
-		r = resolve_framework(c, &job->spec.framework, &job->spec.framework_version, err);
-	if (r < 0)
-		return r;
-	c->config.backend->ops->capacity(c->config.backend, &capacity);
-	return sched_check(&job->spec.limits, &capacity, err);
-}
-
-static void job_fill(struct ctl *c, const struct principal *who, struct job *job)
-{
-	job->id[0] = 'j';
-	rng_id(c->config.rng, job->id + 1, 9);
-	memcpy(job->org, who->org, sizeof(job->org));
-	memcpy(job->user, who->user, sizeof(job->user));
-	job->state = JOB_SUBMITTED;
-	snprintf(job->reason, sizeof(job->reason), "submitted");
-	job->created_ms = ctl_wall(c);
-	job->deadline_ms = job->created_ms + CTL_SUBMITTED_MS;
-	job->exit_code = -1;
-	job->progress = PROGRESS_NONE;
-	snprintf(job->output_uri, sizeof(job->output_uri), "fds://%s/jobs/%s/output/", job->org, job->id);
-}
-
-void ctl_job_submit(struct ctl *c, const struct principal *who, const struct job_spec *spec,
-		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
-{
-	struct ctl_call *call = call_new(who, NULL, idem, done, arg);
-	call->op.run = submit_run;
-	call->op.finish = submit_finish;
-	call->job = job_new();
-	if (job_spec_copy(spec, &call->job->spec) < 0)
-		err_set(&call->refusal, ERR_NO_MEMORY, "the job's specification does not fit into memory");
-	else if (submit_check(c, who, call->job, &call->refusal) >= 0)
-		job_fill(c, who, call->job);
-	job_event_make(&call->event, call->job->id, call->job->created_ms, "submitted", who->user,
-		       "submitted by %s", who->user);
-	call_submit(c, call);
 }
 
 /* ---- cancel ---- */

@@ -29,11 +29,16 @@ static int attach(struct backend *b, const struct backend_observer *o, struct er
 	return 0;
 }
 
-static void capacity(struct backend *b, struct resources *ret)
+static struct resources machine_capacity(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
-	*ret = (struct resources){.cpu_milli = (cores > 0 ? cores : 1) * 1000,
+	return (struct resources){.cpu_milli = (cores > 0 ? cores : 1) * 1000,
 				  .memory_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE)};
+}
+
+static void capacity(struct backend *b, struct resources *ret)
+{
+	*ret = local_of(b)->capacity;
 }
 
 /* The folder of the same name goes first. */
@@ -223,6 +228,7 @@ int local_new(const struct local_config *config, struct backend **ret, struct er
 	l->runtime = runtime;
 	l->tasks_folder = STEAL(folder);
 	l->uids = uids;
+	l->capacity = machine_capacity();
 	l->tasks = map_new(local_task_free);
 	*ret = &l->base;
 	return 0;

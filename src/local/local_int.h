@@ -20,7 +20,8 @@ struct local {
 	struct runtime runtime;
 	char *tasks_folder;
 	struct uids *uids;
-	struct map *tasks; /* name → struct local_task */
+	struct resources capacity; /* read once: the kernel's answer is a file to be opened and parsed */
+	struct map *tasks;	   /* name → struct local_task */
 	struct backend_observer observer;
 	bool attached, closed;
 	struct loop_timer *poll_timer;

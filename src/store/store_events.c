@@ -12,7 +12,7 @@ void store_events_done(struct store_events *l)
 	*l = (struct store_events){0};
 }
 
-int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err)
+int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err)
 {
 	int r = sql_exec(tx, err,
 			 "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
@@ -21,6 +21,14 @@ int store_event_insert(struct store_tx *tx, const char *org, struct event *e, st
 	if (r < 0)
 		return r;
 	e->seq = sqlite3_last_insert_rowid(tx->db);
+	return 0;
+}
+
+int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err)
+{
+	int r = store_event_insert_first(tx, org, e, err);
+	if (r < 0)
+		return r;
 	r = sql_exec(tx, err,
 		     "DELETE FROM events WHERE org = ?1 AND subject = ?2 AND seq <= (SELECT seq FROM events "
 		     "WHERE org = ?1 "

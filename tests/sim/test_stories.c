@@ -6,7 +6,7 @@
 TEST(a_job_is_submitted_starts_and_completes)
 {
 	struct sim *s = sim_new();
-	assert_int_equal(sim_submit(s, "a").state, JOB_SUBMITTED);
+	assert_int_equal(sim_submit(s, "a").state, JOB_QUEUED);
 	sim_until_state(s, "a", JOB_RUNNING);
 	sim_until_state(s, "a", JOB_COMPLETED);
 	EXPECT_STARTS(s, "a", 1);

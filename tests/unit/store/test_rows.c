@@ -52,6 +52,7 @@ static int guards(struct store_tx *tx, void *arg, struct err *err)
 	EXPECT_ERR(store_job_update(tx, job, 2, err), ERR_CONFLICT, err, "moved meanwhile");
 	job->attempt = 3;
 	job->state = JOB_COMPLETED;
+	job->ended_ms = 2000;
 	EXPECT_OK(store_job_update(tx, job, 2, err), err);
 	job->version = 4;
 	job->state = JOB_FAILED; /* terminal states never change */
@@ -79,6 +80,7 @@ static int counters(struct store_tx *tx, void *arg, struct err *err)
 		EXPECT_OK(store_job_insert(tx, job, err), err);
 		job->version = 2;
 		job->state = i < 2 ? JOB_FAILED : JOB_QUEUED;
+		job->ended_ms = i < 2 ? 2000 : 0;
 		EXPECT_OK(store_job_update(tx, job, 1, err), err);
 	}
 	EXPECT_ERR(store_job_delete(tx, "default", "j4", err), ERR_STATE, err, "cancel it first");
@@ -107,6 +109,7 @@ static int lists(struct store_tx *tx, void *arg, struct err *err)
 		EXPECT_OK(store_job_insert(tx, job, err), err);
 		job->version = 2;
 		job->state = JOB_COMPLETED;
+		job->ended_ms = 2000;
 		if (i < 10)
 			EXPECT_OK(store_job_update(tx, job, 1, err), err);
 	}
