@@ -106,6 +106,8 @@ int cli_attach_job(struct cli *c, const json_t *job, struct err *err);
 /* Waits until a model is ready, with progress; ERR_STATE when it failed. *ret owned. */
 int cli_wait_model(struct cli *c, const char *name, json_t **ret, struct err *err);
 
+int cli_submit_batch(struct cli *c, const struct cli_args *a, struct err *err); /* submit_batch.c */
+
 cli_run_fn cmd_up, cmd_down, cmd_status, cmd_doctor, cmd_console, cmd_version;
 cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_logs, cmd_jobs_events,
     cmd_jobs_metrics, cmd_jobs_attach, cmd_jobs_cancel, cmd_jobs_delete;

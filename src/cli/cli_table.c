@@ -48,6 +48,7 @@ static const struct cli_option attach_options[] = {
 static const struct cli_option submit_options[] = {
     {"module", 'M', "MODULE", "Python module to run, as python -m MODULE"},
     {"arg", 'a', "ARG", "argument for the module or command; may be repeated; those after -- come last"},
+    {"batch", 0, "FILE", "many jobs: one specification as JSON a line, '-' = standard input; prints the ids"},
     {"kind", 0, "KIND",
      "folder: unpack and run there; python: install as a package (default: by pyproject.toml)"},
     {0},

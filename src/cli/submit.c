@@ -303,6 +303,8 @@ int cmd_run(struct cli *c, const struct cli_args *a, struct err *err)
 int cmd_jobs_submit(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *spec = NULL;
+	if (cli_opt(a, "batch"))
+		return cli_submit_batch(c, a, err);
 	int r = spec_from_flags(a, &spec, err);
 	if (r < 0)
 		return r;

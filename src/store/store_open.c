@@ -58,6 +58,7 @@ static int connection_open(struct store *s, const char *path, struct err *err)
 			  /* A list of words in a CHECK is made into a table of its own with every row written;
 			   * the words come from our own tables. */
 			  "PRAGMA ignore_check_constraints = ON;"
+			  "PRAGMA cache_size = -32768;" /* of KiB, taken as it is used; a batch must not spill */
 			  "PRAGMA temp_store = MEMORY;" /* savepoints keep their undo there */
 			  "PRAGMA journal_size_limit = 67108864",
 			  err);
