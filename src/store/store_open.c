@@ -49,19 +49,20 @@ static int connection_open(struct store *s, const char *path, struct err *err)
 	sqlite3_limit(s->tx.db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_db_config(s->tx.db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* Exclusive before WAL: no shared-memory file, and a second process is refused. */
-	return sql_script(&s->tx,
-			  "PRAGMA trusted_schema = OFF;"
-			  "PRAGMA locking_mode = EXCLUSIVE;"
-			  "PRAGMA journal_mode = WAL;"
-			  "PRAGMA synchronous = FULL;"
-			  "PRAGMA foreign_keys = ON;"
-			  /* A list of words in a CHECK is made into a table of its own with every row written;
-			   * the words come from our own tables. */
-			  "PRAGMA ignore_check_constraints = ON;"
-			  "PRAGMA cache_size = -32768;" /* of KiB, taken as it is used; a batch must not spill */
-			  "PRAGMA temp_store = MEMORY;" /* savepoints keep their undo there */
-			  "PRAGMA journal_size_limit = 67108864",
-			  err);
+	return sql_script(
+	    &s->tx,
+	    "PRAGMA trusted_schema = OFF;"
+	    "PRAGMA locking_mode = EXCLUSIVE;"
+	    "PRAGMA journal_mode = WAL;"
+	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA foreign_keys = ON;"
+	    /* A list of words in a CHECK is made into a table of its own with every row written;
+	     * the words come from our own tables. */
+	    "PRAGMA ignore_check_constraints = ON;"
+	    "PRAGMA cache_size = -32768;" /* of KiB, taken as it is used; a batch must not spill */
+	    "PRAGMA temp_store = MEMORY;" /* savepoints keep their undo there */
+	    "PRAGMA journal_size_limit = 67108864",
+	    err);
 }
 
 int store_open(const struct store_config *config, struct store **ret, struct err *err)
