@@ -236,10 +236,9 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->counts = map_new(free);
 	c->quotas = map_new(free);
 	for (size_t i = 0; i < CTL_PRIORITIES; i++)
-		list_init(&c->queue[i]);
-	struct list *lists[] = {
-	    &c->ops,	    &c->watches,	&c->placed,	&c->services_waiting, &c->services_placed,
-	    &c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
+		list_init(&c->waiting[i]);
+	struct list *lists[] = {&c->ops,	&c->watches,	    &c->placed,
+				&c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		list_init(lists[i]);
 	c->schedule = (struct ctl_timer){.fn = on_schedule_due, .arg = c};

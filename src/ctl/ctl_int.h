@@ -15,7 +15,7 @@
 #include "ctl/ctl.h"
 #include "sched/sched.h"
 
-#define CTL_PRIORITIES 101
+#define CTL_PRIORITIES (SCHED_PRIORITY_SERVICE + 1)
 #define CTL_SUBMITTED_MS                                                                                     \
 	(60 * INT64_C(1000)) /* deadline of submitted: for the record, the owner is ctl itself */
 #define CTL_STARTING_MS (60 * 60 * INT64_C(1000)) /* environments may be large */
@@ -55,10 +55,27 @@ struct ctl_waiter {
 	char user[CORE_NAME_MAX + 1];
 };
 
+/* One thing that wants resources: the next attempt of a job, a replica of a service. It waits, or it is
+ * placed (its resources are counted), or neither. Embedded in the noun; the scheduler knows nothing else. */
+struct ctl_want;
+struct ctl_want_ops {
+	void (*start)(struct ctl_want *w); /* the decision; it is placed already */
+	/* Why it waits; may be what was said before. Texts are views. */
+	void (*explain)(struct ctl_want *w, const char *reason, const char *message);
+};
+enum want_place { WANT_NOWHERE, WANT_WAITS, WANT_PLACED };
+struct ctl_want {
+	struct ctl *ctl;
+	const struct ctl_want_ops *ops;
+	struct sched_item item; /* its strings are views of the noun's */
+	enum want_place place;
+	struct list node;
+};
+
 struct ctl_job {
 	struct ctl *ctl;
 	struct job *job;
-	struct list place; /* in one of queue[], placed, or nowhere */
+	struct ctl_want want;
 	struct list dirty;
 	struct list waiters; /* for a cancel */
 	struct ctl_timer again, notice;
@@ -74,12 +91,11 @@ struct ctl_job {
 struct ctl_service {
 	struct ctl *ctl;
 	struct service *service;
-	struct list place; /* in services_placed, services_waiting, or nowhere */
+	struct ctl_want want;
 	struct list dirty;
 	struct list waiters; /* for a delete */
 	struct ctl_timer again, notice;
 	bool busy, launched;
-	bool placed; /* its resources are counted */
 	size_t tasks;
 	int64_t not_before_ms, deadline_at_ms, notified_ms, ready_at_ms, failures, refusals;
 };
@@ -118,7 +134,7 @@ struct ctl {
 	void *ready_arg;
 	struct map *keys, *jobs, *services, *tasks, *counts, *quotas;
 	struct list ops, watches;
-	struct list queue[CTL_PRIORITIES], placed, services_waiting, services_placed;
+	struct list waiting[CTL_PRIORITIES], placed; /* of wants */
 	struct list dirty_jobs, dirty_services, dirty_tasks;
 	struct ctl_timer **heap;
 	size_t heap_count, heap_cap;
@@ -158,7 +174,6 @@ struct ctl_service *service_adopt(struct ctl *c, struct service *s); /* takes s 
 void service_drop(struct ctl_service *cs);
 void service_dirty(struct ctl_service *cs);
 void service_advance(struct ctl_service *cs);
-void service_start(struct ctl_service *cs);
 
 /* ctl_launch.c */
 int launch_job(struct ctl *c, const struct job *job, struct err *err);
@@ -174,8 +189,10 @@ void task_advance(struct ctl_task *t);
 void task_dirty(struct ctl_task *t);
 void task_drop(void *task);
 
-/* ctl_schedule.c */
+/* ctl_schedule.c. The caller fills in want.item before it moves the want. */
 void ctl_schedule(struct ctl *c);
+void want_init(struct ctl_want *w, struct ctl *c, const struct ctl_want_ops *ops);
+void want_move(struct ctl_want *w, enum want_place to);
 
 /* ctl_watch.c */
 void notify_job(struct ctl_job *cj);	  /* now */

@@ -44,6 +44,24 @@ static void again_due(void *arg)
 	job_dirty(arg);
 }
 
+static void want_start(struct ctl_want *w)
+{
+	job_start(CONTAINER_OF(w, struct ctl_job, want));
+}
+
+/* Why it waits is kept in memory only: it changes with everything that starts or ends. */
+static void want_explain(struct ctl_want *w, const char *reason, const char *message)
+{
+	struct ctl_job *cj = CONTAINER_OF(w, struct ctl_job, want);
+	if (strcmp(cj->job->reason, reason) == 0 && strcmp(cj->job->message, message) == 0)
+		return;
+	snprintf(cj->job->reason, sizeof(cj->job->reason), "%s", reason);
+	snprintf(cj->job->message, sizeof(cj->job->message), "%s", message);
+	notify_job_soon(cj);
+}
+
+static const struct ctl_want_ops want_ops = {.start = want_start, .explain = want_explain};
+
 static void notice_due(void *arg)
 {
 	notify_job(arg);
@@ -71,12 +89,18 @@ struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 	struct ctl_job *cj = MEM_NEW(struct ctl_job);
 	cj->ctl = c;
 	cj->job = job;
-	list_init(&cj->place);
 	list_init(&cj->dirty);
 	list_init(&cj->waiters);
 	cj->again = (struct ctl_timer){.fn = again_due, .arg = cj};
 	cj->notice = (struct ctl_timer){.fn = notice_due, .arg = cj};
 	map_set(c->jobs, job->id, cj);
+	want_init(&cj->want, c, &want_ops);
+	cj->want.item = (struct sched_item){.org = job->org,
+					    .name = job->spec.name,
+					    .purpose = PURPOSE_TRAINING,
+					    .want = job->spec.limits,
+					    .priority = job->spec.priority,
+					    .seq = job->seq};
 	deadline_read(cj);
 	job_place(cj);
 	job_dirty(cj);
@@ -88,36 +112,24 @@ void job_drop(struct ctl_job *cj)
 	struct ctl *c = cj->ctl;
 	timer_clear(c, &cj->again);
 	timer_clear(c, &cj->notice);
-	list_remove(&cj->place);
+	want_move(&cj->want, WANT_NOWHERE);
 	list_remove(&cj->dirty);
 	map_delete(c->jobs, cj->job->id);
 	job_free(cj->job);
 	free(cj);
 }
 
-/* Into the queue in order of submission; what comes back from a retry is older than most. */
-static void queue_insert(struct ctl_job *cj)
-{
-	int64_t priority = cj->job->spec.priority;
-	priority = priority < 0 ? 0 : priority >= CTL_PRIORITIES ? CTL_PRIORITIES - 1 : priority;
-	struct list *queue = &cj->ctl->queue[priority], *at = queue->prev;
-	while (at != queue && LIST_ENTRY(at, struct ctl_job, place)->job->seq > cj->job->seq)
-		at = at->prev;
-	list_append(at->next, &cj->place);
-}
-
 void job_place(struct ctl_job *cj)
 {
-	list_remove(&cj->place);
+	bool is_queued = cj->job->state == JOB_QUEUED && !cj->busy;
 	if (cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING) {
-		list_append(&cj->ctl->placed, &cj->place);
-	} else if (cj->job->state == JOB_QUEUED && !cj->busy) {
-		if (cj->not_before_ms > ctl_now(cj->ctl)) {
+		want_move(&cj->want, WANT_PLACED);
+	} else if (is_queued && cj->not_before_ms <= ctl_now(cj->ctl) && !cj->tasks) {
+		want_move(&cj->want, WANT_WAITS);
+	} else {
+		want_move(&cj->want, WANT_NOWHERE);
+		if (is_queued && cj->not_before_ms > ctl_now(cj->ctl))
 			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
-		} else if (!cj->tasks) {
-			queue_insert(cj);
-			ctl_want_schedule(cj->ctl);
-		}
 	}
 }
 
@@ -261,10 +273,8 @@ static void move_commit(struct job_move *m, const char *actor)
 		       m->after.message[0] ? m->after.message : m->after.reason);
 	cj->busy = true;
 	timer_clear(cj->ctl, &cj->again);
-	if (cj->job->state == JOB_SUBMITTED || cj->job->state == JOB_QUEUED)
-		list_remove(&cj->place);
-	if (cj->job->state == JOB_QUEUED && m->after.state == JOB_STARTING)
-		list_append(&cj->ctl->placed, &cj->place); /* counted from the decision on */
+	if (cj->job->state == JOB_QUEUED && m->after.state != JOB_STARTING)
+		want_move(&cj->want, WANT_NOWHERE);
 	ctl_op_submit(cj->ctl, &m->op);
 }
 
@@ -438,7 +448,7 @@ void job_advance(struct ctl_job *cj)
 		else
 			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
 	} else if (job->state == JOB_QUEUED) {
-		if (cj->tasks || list_empty(&cj->place))
+		if (cj->tasks || cj->want.place != WANT_WAITS)
 			job_place(cj); /* what is left of the last attempt goes first */
 	} else {
 		char name[TASK_NAME_MAX + 1];

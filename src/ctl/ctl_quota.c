@@ -24,27 +24,17 @@ void ctl_quota_set(struct ctl *c, const char *org, const struct quota *quota)
 		ctl_pump(c);
 }
 
-static void use(struct quota_limit *used, const struct resources *r)
-{
-	resources_add(&used->most, r);
-	used->count++;
-}
-
 void ctl_quota_get(struct ctl *c, const char *org, struct quota *ret,
 		   struct quota_limit ret_used[PURPOSE_COUNT])
 {
-	struct ctl_job *cj;
-	struct ctl_service *cs;
+	struct ctl_want *w;
 	*ret = quota_find(c, org)->quota;
 	memset(ret_used, 0, PURPOSE_COUNT * sizeof(*ret_used));
-	LIST_EACH(cj, &c->placed, place)
+	LIST_EACH(w, &c->placed, node)
 	{
-		if (strcmp(cj->job->org, org) == 0)
-			use(&ret_used[PURPOSE_TRAINING], &cj->job->spec.limits);
-	}
-	LIST_EACH(cs, &c->services_placed, place)
-	{
-		if (strcmp(cs->service->org, org) == 0)
-			use(&ret_used[PURPOSE_MODELS], &cs->service->spec.limits);
+		if (strcmp(w->item.org, org) != 0)
+			continue;
+		resources_add(&ret_used[w->item.purpose].most, &w->item.want);
+		ret_used[w->item.purpose].count++;
 	}
 }

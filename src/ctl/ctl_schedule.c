@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From memory to a snapshot for sched, and from its decisions to moves and reasons; the status page's sums.
- */
+/* From what waits and what is placed to a snapshot for sched, and from its decisions to starts and reasons;
+ * the status page's sums. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,30 +10,39 @@
 struct snapshot {
 	struct sched_item *running, queued[SCHED_DEPTH];
 	size_t running_count, running_cap, queued_count;
-	struct ctl_job *jobs[SCHED_DEPTH];	   /* of queued[], or */
-	struct ctl_service *services[SCHED_DEPTH]; /* this one */
+	struct ctl_want *wants[SCHED_DEPTH];
 	struct sched_decision decisions[SCHED_DEPTH];
 };
 
-static struct sched_item job_item(const struct ctl_job *cj)
+void want_init(struct ctl_want *w, struct ctl *c, const struct ctl_want_ops *ops)
 {
-	const struct job *job = cj->job;
-	return (struct sched_item){.org = job->org,
-				   .name = job->spec.name,
-				   .want = job->spec.limits,
-				   .priority = job->spec.priority,
-				   .seq = job->seq};
+	*w = (struct ctl_want){.ctl = c, .ops = ops};
+	list_init(&w->node);
 }
 
-static struct sched_item service_item(const struct ctl_service *cs)
+/* In order of submission; what comes back from a retry is older than most. */
+static void queue_insert(struct ctl_want *w)
 {
-	const struct service *s = cs->service;
-	return (struct sched_item){.org = s->org,
-				   .name = s->spec.name,
-				   .want = s->spec.limits,
-				   .priority = SCHED_PRIORITY_SERVICE,
-				   .seq = s->seq,
-				   .is_permanent = true};
+	int64_t priority = w->item.priority;
+	priority = priority < 0 ? 0 : priority >= CTL_PRIORITIES ? CTL_PRIORITIES - 1 : priority;
+	struct list *queue = &w->ctl->waiting[priority], *at = queue->prev;
+	while (at != queue && LIST_ENTRY(at, struct ctl_want, node)->item.seq > w->item.seq)
+		at = at->prev;
+	list_append(at->next, &w->node);
+}
+
+void want_move(struct ctl_want *w, enum want_place to)
+{
+	if (w->place == to)
+		return;
+	if (w->place == WANT_PLACED || to == WANT_WAITS)
+		ctl_want_schedule(w->ctl);
+	list_remove(&w->node);
+	w->place = to;
+	if (to == WANT_WAITS)
+		queue_insert(w);
+	else if (to == WANT_PLACED)
+		list_append(&w->ctl->placed, &w->node);
 }
 
 static void add_running(struct snapshot *s, struct sched_item item)
@@ -47,62 +56,30 @@ static void add_running(struct snapshot *s, struct sched_item item)
 
 static void snapshot_fill(struct ctl *c, struct snapshot *s)
 {
-	struct ctl_job *cj;
-	struct ctl_service *cs;
-	LIST_EACH(cj, &c->placed, place)
+	struct ctl_want *w;
+	LIST_EACH(w, &c->placed, node)
 	{
-		add_running(s, job_item(cj));
-	}
-	LIST_EACH(cs, &c->services_placed, place)
-	{
-		add_running(s, service_item(cs));
-	}
-	LIST_EACH(cs, &c->services_waiting, place)
-	{
-		if (s->queued_count == SCHED_DEPTH)
-			return;
-		s->services[s->queued_count] = cs;
-		s->queued[s->queued_count++] = service_item(cs);
+		add_running(s, w->item);
 	}
 	for (size_t i = CTL_PRIORITIES; i-- > 0;) {
-		LIST_EACH(cj, &c->queue[i], place)
+		LIST_EACH(w, &c->waiting[i], node)
 		{
 			if (s->queued_count == SCHED_DEPTH)
 				return;
-			s->jobs[s->queued_count] = cj;
-			s->queued[s->queued_count++] = job_item(cj);
+			s->wants[s->queued_count] = w;
+			s->queued[s->queued_count++] = w->item;
 		}
 	}
 }
 
-static bool explain(char *reason, size_t reason_cap, char *message, size_t message_cap,
-		    const struct sched_decision *d)
+static void decision_apply(struct ctl_want *w, const struct sched_decision *d)
 {
-	if (strcmp(reason, d->reason) == 0 && strcmp(message, d->message) == 0)
-		return false;
-	snprintf(reason, reason_cap, "%s", d->reason);
-	snprintf(message, message_cap, "%s", d->message);
-	return true;
-}
-
-/* Why something waits is kept in memory only: it changes with everything that starts or ends. */
-static void decision_apply(struct snapshot *s, size_t i)
-{
-	const struct sched_decision *d = &s->decisions[i];
-	if (s->jobs[i]) {
-		struct job *job = s->jobs[i]->job;
-		if (d->start)
-			job_start(s->jobs[i]);
-		else if (explain(job->reason, sizeof(job->reason), job->message, sizeof(job->message), d))
-			notify_job_soon(s->jobs[i]);
-	} else {
-		struct service *service = s->services[i]->service;
-		if (d->start)
-			service_start(s->services[i]);
-		else if (explain(service->reason, sizeof(service->reason), service->message,
-				 sizeof(service->message), d))
-			notify_service_soon(s->services[i]);
+	if (!d->start) {
+		w->ops->explain(w, d->reason, d->message);
+		return;
 	}
+	want_move(w, WANT_PLACED); /* counted from the decision on */
+	w->ops->start(w);
 }
 
 void ctl_schedule(struct ctl *c)
@@ -117,26 +94,21 @@ void ctl_schedule(struct ctl *c)
 	view.queued_count = s->queued_count;
 	sched_decide(&view, s->decisions);
 	for (size_t i = 0; i < s->queued_count; i++)
-		decision_apply(s, i);
+		decision_apply(s->wants[i], &s->decisions[i]);
 	free(s->running);
 	free(s);
 }
 
 void ctl_status(struct ctl *c, const char *org, struct ctl_status *ret)
 {
-	struct ctl_job *cj;
-	struct ctl_service *cs;
+	struct ctl_want *w;
 	const char *key;
 	void *value;
 	*ret = (struct ctl_status){0};
 	c->config.backend->ops->capacity(c->config.backend, &ret->capacity);
-	LIST_EACH(cj, &c->placed, place)
+	LIST_EACH(w, &c->placed, node)
 	{
-		resources_add(&ret->used, &cj->job->spec.limits);
-	}
-	LIST_EACH(cs, &c->services_placed, place)
-	{
-		resources_add(&ret->used, &cs->service->spec.limits);
+		resources_add(&ret->used, &w->item.want);
 	}
 	memcpy(ret->jobs_by_state, ctl_counts_of(c, org)->jobs, sizeof(ret->jobs_by_state));
 	for (size_t i = 0; map_next(c->services, &i, &key, &value);) {

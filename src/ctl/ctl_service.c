@@ -34,17 +34,45 @@ static void notice_due(void *arg)
 	notify_service(arg);
 }
 
+static void want_start(struct ctl_want *w)
+{
+	struct ctl_service *cs = CONTAINER_OF(w, struct ctl_service, want);
+	snprintf(cs->service->reason, sizeof(cs->service->reason), "starting");
+	cs->service->message[0] = 0;
+	service_dirty(cs);
+	ctl_pump(cs->ctl);
+}
+
+static void want_explain(struct ctl_want *w, const char *reason, const char *message)
+{
+	struct ctl_service *cs = CONTAINER_OF(w, struct ctl_service, want);
+	if (strcmp(cs->service->reason, reason) == 0 && strcmp(cs->service->message, message) == 0)
+		return;
+	snprintf(cs->service->reason, sizeof(cs->service->reason), "%s", reason);
+	snprintf(cs->service->message, sizeof(cs->service->message), "%s", message);
+	notify_service_soon(cs);
+}
+
+static const struct ctl_want_ops want_ops = {.start = want_start, .explain = want_explain};
+
 struct ctl_service *service_adopt(struct ctl *c, struct service *s)
 {
 	struct ctl_service *cs = MEM_NEW(struct ctl_service);
 	cs->ctl = c;
 	cs->service = s;
-	list_init(&cs->place);
 	list_init(&cs->dirty);
 	list_init(&cs->waiters);
 	cs->again = (struct ctl_timer){.fn = again_due, .arg = cs};
 	cs->notice = (struct ctl_timer){.fn = notice_due, .arg = cs};
 	map_set(c->services, s->id, cs);
+	want_init(&cs->want, c, &want_ops);
+	cs->want.item = (struct sched_item){.org = s->org,
+					    .name = s->spec.name,
+					    .purpose = PURPOSE_MODELS,
+					    .want = s->spec.limits,
+					    .priority = SCHED_PRIORITY_SERVICE,
+					    .seq = s->seq,
+					    .is_permanent = true};
 	if (s->state == SERVICE_STARTING)
 		cs->deadline_at_ms = ctl_now(c) + CTL_STARTING_MS;
 	service_dirty(cs);
@@ -56,35 +84,11 @@ void service_drop(struct ctl_service *cs)
 	struct ctl *c = cs->ctl;
 	timer_clear(c, &cs->again);
 	timer_clear(c, &cs->notice);
-	list_remove(&cs->place);
+	want_move(&cs->want, WANT_NOWHERE);
 	list_remove(&cs->dirty);
 	map_delete(c->services, cs->service->id);
 	service_free(cs->service);
 	free(cs);
-}
-
-/* Its resources are counted from now on. */
-static void service_count(struct ctl_service *cs)
-{
-	list_remove(&cs->place);
-	list_append(&cs->ctl->services_placed, &cs->place);
-	cs->placed = true;
-}
-
-static void service_uncount(struct ctl_service *cs)
-{
-	list_remove(&cs->place);
-	cs->placed = false;
-	ctl_want_schedule(cs->ctl);
-}
-
-void service_start(struct ctl_service *cs)
-{
-	service_count(cs);
-	snprintf(cs->service->reason, sizeof(cs->service->reason), "starting");
-	cs->service->message[0] = 0;
-	service_dirty(cs);
-	ctl_pump(cs->ctl);
 }
 
 /* ---- the mover ---- */
@@ -148,10 +152,8 @@ static void move_apply(struct ctl_service *cs, const struct service_move *m)
 	task_of_attempt_dirty(cs, attempt_before);
 	service_dirty(cs);
 	notify_service(cs);
-	if (s->state == SERVICE_DELETED) {
-		service_uncount(cs);
+	if (s->state == SERVICE_DELETED)
 		service_drop(cs);
-	}
 }
 
 static void move_finish(struct ctl_op *op, int r, const struct err *err)
@@ -274,11 +276,10 @@ static void advance_no_task(struct ctl_service *cs)
 		return; /* the last replica is being removed; its removal comes back here */
 	} else if (ctl_now(c) < cs->not_before_ms) {
 		timer_set_earlier(c, &cs->again, cs->not_before_ms);
-	} else if (cs->placed) {
+	} else if (cs->want.place == WANT_PLACED) {
 		launch(cs);
-	} else if (list_empty(&cs->place)) {
-		list_append(&c->services_waiting, &cs->place);
-		ctl_want_schedule(c);
+	} else {
+		want_move(&cs->want, WANT_WAITS);
 	}
 }
 
@@ -297,8 +298,7 @@ static void become_ready(struct ctl_service *cs, const struct task_status *statu
 static void advance_with_task(struct ctl_service *cs, struct ctl_task *t)
 {
 	const struct task_status *status = &t->status;
-	if (!cs->placed)
-		service_count(cs);
+	want_move(&cs->want, WANT_PLACED);
 	if (status->phase == TASK_EXITED) {
 		replica_ended(cs, status->fail == FAIL_NONE ? FAIL_USER : status->fail,
 			      status->message[0] ? status->message : "the model server ended by itself");
@@ -330,8 +330,8 @@ void service_advance(struct ctl_service *cs)
 		if (state != SERVICE_STOPPING) {
 			char text[100];
 			snprintf(text, sizeof(text), "deleted by %s", first->user);
-			if (!cs->placed)
-				list_remove(&cs->place);
+			if (cs->want.place == WANT_WAITS)
+				want_move(&cs->want, WANT_NOWHERE);
 			move_commit(move_begin(cs, SERVICE_STOPPING, "stopping", text), first->user);
 			return;
 		}
@@ -342,8 +342,8 @@ void service_advance(struct ctl_service *cs)
 		return;
 	}
 	if (state == SERVICE_FAILED) {
-		if (cs->placed && !cs->tasks)
-			service_uncount(cs);
+		if (!cs->tasks)
+			want_move(&cs->want, WANT_NOWHERE);
 		return;
 	}
 	char name[TASK_NAME_MAX + 1];

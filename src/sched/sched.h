@@ -15,13 +15,14 @@
 #define SCHED_SCHED_H
 
 #include <stddef.h>
-#include "core/core.h"
+#include "core/quota.h"
 
 #define SCHED_DEPTH 256		   /* items of the queue that one snapshot holds at most */
 #define SCHED_PRIORITY_SERVICE 101 /* services go before jobs (0 to 100) */
 
 struct sched_item {
 	const char *org, *name; /* views for the call */
+	enum purpose purpose;
 	struct resources want;
 	int64_t priority, seq;
 	bool is_permanent; /* a service, which will not end by itself */
