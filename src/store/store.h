@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata: organisations, users, keys, jobs, services, events. SQLite today; SQL stays inside this room, so
- * that another database can stand behind the same header.
+ * Metadata: organisations, users, keys, jobs, services, events. In SQLite or in PostgreSQL; SQL stays inside
+ * this room (its rules: store_int.h; what a database is: store_driver.h).
  *
  * Ideas. A change is a request: a function that runs on the database's thread inside a transaction, and a
  * completion that is called on the loop's thread after the commit is durable. Requests that arrive while a
@@ -10,12 +10,14 @@
  * (none was): then nothing happens until store_pump(), which is how tests/sim stays deterministic.
  *
  * Invariants: requests run and complete in the order of submission; a completion with r >= 0 of a request
- * that wrote means durable (synchronous=FULL); a terminal job's row never changes (guarded in SQL); job
+ * that wrote means durable (a synced log); a terminal job's row never changes (guarded in SQL); job
  * counters are changed by the transaction that changes the job. A full disk fails the transaction
  * (ERR_DISK_FULL) and the store goes on; any other failed write or fsync stops the store for good
- * (ERR_UNAVAILABLE): it is never retried, the log is read again at the next start.
+ * (ERR_UNAVAILABLE): it is never retried, the log is read again at the next start. A statement that fails
+ * ends its request: return its error.
  *
- * To add a table: a step in store_schema.c, a file store_NOUN.c, the table in docs/formats/metadata.md.
+ * To add a table: a step at the end of store_schema.c, a file store_NOUN.c, the table in
+ * docs/formats/metadata.md.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -29,11 +31,15 @@ struct store;
 struct store_tx; /* valid inside a request's function, on its thread */
 
 struct store_config {
-	const char *path;  /* the database file; ":memory:" is allowed without a loop */
-	struct loop *loop; /* kept; NULL = manual executor */
+	const char *path;     /* of SQLite's file; ":memory:" is allowed without a loop */
+	const char *database; /* "postgresql://…": PostgreSQL, and path is not looked at; NULL = SQLite */
+	const char *password; /* of the database, when it is not in its address; may be NULL */
+	struct loop *loop;    /* kept; NULL = manual executor */
 };
 /* Opens or creates, migrates forward. ERR_UNSUPPORTED when a newer cloudml wrote it, ERR_CORRUPT,
- * ERR_CONFLICT when another process has it open, ERR_DISK_FULL, ERR_IO. Blocks. */
+ * ERR_CONFLICT when another process has it open, ERR_DISK_FULL, ERR_IO, ERR_UNAVAILABLE when the database
+ * does not answer, ERR_DENIED, ERR_NOT_FOUND when it has no such database. Messages never hold the address.
+ * Blocks. */
 int store_open(const struct store_config *config, struct store **ret, struct err *err);
 /* Runs what is queued, calls the completions from here, closes. On the loop's thread. NULL is fine. */
 void store_close(struct store *s);

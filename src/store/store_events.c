@@ -14,13 +14,12 @@ void store_events_done(struct store_events *l)
 
 int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err)
 {
-	int r = sql_exec(tx, err,
-			 "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
-			 "?, ?, ?, ?, ?, ?)",
-			 "ssissss", org, e->subject, e->time_ms, e->type, e->reason, e->message, e->actor);
+	int r = sql_int(tx, &e->seq, err,
+			"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
+			"?, ?, ?, ?, ?, ?) RETURNING seq",
+			"ssissss", org, e->subject, e->time_ms, e->type, e->reason, e->message, e->actor);
 	if (r < 0)
 		return r;
-	e->seq = sqlite3_last_insert_rowid(tx->db);
 	return 0;
 }
 
@@ -37,9 +36,9 @@ int store_event_insert(struct store_tx *tx, const char *org, struct event *e, st
 	return r < 0 ? r : 0;
 }
 
-static void event_read(sqlite3_stmt *st, struct event *e)
+static void event_read(struct sql_stmt *st, struct event *e)
 {
-	*e = (struct event){.seq = sqlite3_column_int64(st, 0), .time_ms = sqlite3_column_int64(st, 2)};
+	*e = (struct event){.seq = sql_column_int(st, 0), .time_ms = sql_column_int(st, 2)};
 	sql_text(st, 1, e->subject, sizeof(e->subject));
 	sql_text(st, 3, e->type, sizeof(e->type));
 	sql_text(st, 4, e->reason, sizeof(e->reason));
@@ -50,7 +49,7 @@ static void event_read(sqlite3_stmt *st, struct event *e)
 int store_event_list(struct store_tx *tx, const char *org, const char *subject, int64_t after, int64_t limit,
 		     struct store_events *ret, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err,
 			  "SELECT seq, subject, time_ms, type, reason, message, actor FROM events WHERE org "
 			  "= ? AND subject = ? "
@@ -85,7 +84,7 @@ int store_idempotency_find(struct store_tx *tx, const char *org, const char *key
 		return err_set(err, ERR_INVALID,
 			       "the idempotency key must be 1 to %d printable ASCII characters",
 			       STORE_IDEMPOTENCY_KEY_MAX);
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err,
 			  "SELECT body_sha256, id FROM idempotency WHERE org = ? AND key = ? AND time_ms > ?",
 			  "ssi", org, key, now_ms - STORE_IDEMPOTENCY_KEPT_MS);
@@ -94,7 +93,7 @@ int store_idempotency_find(struct store_tx *tx, const char *org, const char *key
 	char body[DIGEST_HEX_LEN + 1];
 	sql_text(st, 0, body, sizeof(body));
 	sql_text(st, 1, ret_id, 16);
-	sqlite3_reset(st);
+	sql_reset(st);
 	if (strcmp(body, body_sha256) != 0)
 		return err_set(err, ERR_CONFLICT,
 			       "the idempotency key '%s' was used with another request; choose a new key for "
@@ -108,7 +107,9 @@ int store_idempotency_insert(struct store_tx *tx, const char *org, const char *k
 {
 	int r = sql_exec(
 	    tx, err,
-	    "INSERT OR REPLACE INTO idempotency(org, key, body_sha256, id, time_ms) VALUES(?, ?, ?, ?, ?)",
+	    "INSERT INTO idempotency(org, key, body_sha256, id, time_ms) VALUES(?, ?, ?, ?, ?) ON "
+	    "CONFLICT(org, key) "
+	    "DO UPDATE SET body_sha256 = excluded.body_sha256, id = excluded.id, time_ms = excluded.time_ms",
 	    "ssssi", org, key, body_sha256, id, now_ms);
 	return r < 0 ? r : 0;
 }

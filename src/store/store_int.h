@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What only the room store sees: the connection, the queue, and short words for prepared statements. */
+/*
+ * What only the room store sees: the queue, and short words for prepared statements.
+ *
+ * SQL here is for two databases. Rules, each of them tested on both:
+ * - placeholders are ? or ?N; numbers are 64 bits; text is compared by bytes;
+ * - a number that the database gave: INSERT … RETURNING seq, read with sql_int();
+ * - a row that may be there already: ON CONFLICT DO NOTHING, and 0 changed rows (or no row of RETURNING) is
+ *   ERR_EXISTS. A statement that fails ends its request: on PostgreSQL nothing more runs before the rollback;
+ * - upserts are ON CONFLICT(…) DO UPDATE SET x = excluded.x, not INSERT OR REPLACE;
+ * - "user" is a reserved word of PostgreSQL; the driver quotes it wherever it stands alone, so write it
+ * plain;
+ * - whatever may be long is read by keyset (seq < ?, LIMIT), with an index that ends in that key, and is
+ *   counted by a row that the writing transaction keeps; test_plans.c looks at the plan of each statement;
+ * - no functions, operators or pragmas that only one of them has, except in a driver.
+ */
 #ifndef STORE_STORE_INT_H
 #define STORE_STORE_INT_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include "base/list.h"
 #include "base/map.h"
-#include "store/store.h"
+#include "store/store_driver.h"
 
 #define STORE_BATCH_MAX 1024		/* requests that share one commit */
-#define STORE_CHECKPOINT_PAGES 1000	/* of the write-ahead log, before it is copied into the database */
-#define STORE_APPLICATION_ID 0x436c4d4c /* "ClML" in the file's header */
+#define STORE_APPLICATION_ID 0x436c4d4c /* "ClML", the mark of our databases */
 
 struct store_request {
 	struct list node;
@@ -32,8 +44,9 @@ struct store_mailbox {
 
 struct store_tx {
 	struct store *store;
-	sqlite3 *db;
-	struct map *statements; /* SQL text -> sqlite3_stmt */
+	const struct driver_ops *ops;
+	void *db;		/* the driver's */
+	struct map *statements; /* SQL text -> struct sql_stmt */
 };
 
 struct store {
@@ -48,28 +61,34 @@ struct store {
 	bool stopping;
 	bool failed;
 	struct err why; /* of failed */
-	int wal_pages;	/* database thread only */
 };
 
 /* store_schema.c */
-int schema_migrate(struct store_tx *tx, struct err *err);
+int schema_version(void); /* the newest that this binary knows */
+int schema_migrate(struct store_tx *tx, int last, struct err *err);
+
+/* store_open.c. As store_open, migrating only up to an older schema: for tests. */
+int store_open_at(const struct store_config *config, int schema, struct store **ret, struct err *err);
 
 /* store_txn.c */
 void *txn_thread(void *store);
 void txn_deliver(struct store *s);
 
 /* store_sql.c. Formats: 's' const char * (NULL is NULL), 'i' int64_t, 'd' int. */
-int sql_error(struct store_tx *tx, int code, struct err *err, const char *what);
-int sql_script(struct store_tx *tx, const char *sql, struct err *err);
 /* A bound statement; it is reset when sql_step() answers 0 or less. A caller that stops earlier calls
- * sqlite3_reset. */
-int sql_query(struct store_tx *tx, sqlite3_stmt **ret, struct err *err, const char *sql, const char *fmt,
+ * sql_reset. */
+int sql_query(struct store_tx *tx, struct sql_stmt **ret, struct err *err, const char *sql, const char *fmt,
 	      ...);
-int sql_step(struct store_tx *tx, sqlite3_stmt *st, struct err *err); /* 1 = a row, 0 = the end */
+int sql_step(struct store_tx *tx, struct sql_stmt *st, struct err *err); /* 1 = a row, 0 = the end */
+void sql_reset(struct sql_stmt *st);
 /* Runs to the end; returns the number of rows changed. */
 int sql_exec(struct store_tx *tx, struct err *err, const char *sql, const char *fmt, ...);
 /* First column of the first row as a number. 1 = found, 0 = no row. */
 int sql_int(struct store_tx *tx, int64_t *ret, struct err *err, const char *sql, const char *fmt, ...);
-void sql_text(sqlite3_stmt *st, int column, char *ret, size_t cap);
+/* Columns of the row at hand, counted from 0. */
+int64_t sql_column_int(struct sql_stmt *st, int column);
+size_t sql_column_bytes(struct sql_stmt *st, int column);
+const char *sql_column_text(struct sql_stmt *st, int column); /* view until the next step; "" for NULL */
+void sql_text(struct sql_stmt *st, int column, char *ret, size_t cap);
 
 #endif

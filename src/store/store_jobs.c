@@ -38,29 +38,29 @@ int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
 	CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	json_write(spec, &text);
-	int r = sql_exec(tx, err,
-			 "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
-			 "attempt, cancel_requested, "
-			 "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
-			 "exit_signal, fail, "
-			 "output_uri) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			 "ssssssssidiiiiiiddss", job->id, job->org, job->user, job->spec.name, buf_str(&text),
-			 job_state_word(job->state), job->reason, job->message, job->attempt,
-			 (int)job->cancel_requested, job->created_ms, job->queued_ms, job->started_ms,
-			 job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
-			 fail_word(job->fail), job->output_uri);
-	if (r == -ERR_EXISTS)
+	int r = sql_int(tx, &job->seq, err,
+			"INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
+			"attempt, cancel_requested, "
+			"created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
+			"exit_signal, fail, "
+			"output_uri) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+			"ON CONFLICT DO NOTHING RETURNING seq",
+			"ssssssssidiiiiiiddss", job->id, job->org, job->user, job->spec.name, buf_str(&text),
+			job_state_word(job->state), job->reason, job->message, job->attempt,
+			(int)job->cancel_requested, job->created_ms, job->queued_ms, job->started_ms,
+			job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
+			fail_word(job->fail), job->output_uri);
+	if (r == 0)
 		return err_set(err, ERR_EXISTS, "job '%s' exists already", job->id);
 	if (r < 0)
 		return r;
-	job->seq = sqlite3_last_insert_rowid(tx->db);
 	job->version = 1;
 	return count_add(tx, job->org, job_state_word(job->state), 1, err);
 }
 
 int store_job_update(struct store_tx *tx, const struct job *job, int64_t version_before, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	char before[16], org[CORE_NAME_MAX + 1];
 	assert(job_state_is_terminal(job->state) == (job->ended_ms != 0)); /* JOB_LIVE rests on it */
 	int r = sql_query(tx, &st, err, "SELECT state, org FROM jobs WHERE id = ?", "s", job->id);
@@ -70,7 +70,7 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 		return err_set(err, ERR_NOT_FOUND, "there is no job '%s'", job->id);
 	sql_text(st, 0, before, sizeof(before));
 	sql_text(st, 1, org, sizeof(org));
-	sqlite3_reset(st);
+	sql_reset(st);
 	const char *after = job_state_word(job->state);
 	r = sql_exec(
 	    tx, err,
@@ -90,37 +90,36 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 	return r < 0 ? r : count_add(tx, org, after, 1, err);
 }
 
-static int job_read_spec(sqlite3_stmt *st, int column, struct job_spec *ret, struct err *err)
+static int job_read_spec(struct sql_stmt *st, int column, struct job_spec *ret, struct err *err)
 {
 	CLEANUP(json) json_t *spec = NULL;
-	const char *text = (const char *)sqlite3_column_text(st, column);
-	int r = json_parse(text ? text : "", (size_t)sqlite3_column_bytes(st, column),
-			   2 * CORE_SPEC_BYTES_MAX, &spec, err);
+	const char *text = sql_column_text(st, column);
+	int r = json_parse(text, sql_column_bytes(st, column), 2 * CORE_SPEC_BYTES_MAX, &spec, err);
 	return r < 0 ? r : job_spec_parse(spec, ret, err);
 }
 
-static int job_read(sqlite3_stmt *st, struct job **ret, struct err *err)
+static int job_read(struct sql_stmt *st, struct job **ret, struct err *err)
 {
 	CLEANUP(job) struct job *job = job_new();
 	char state[16], fail[32];
-	job->seq = sqlite3_column_int64(st, 0);
+	job->seq = sql_column_int(st, 0);
 	sql_text(st, 1, job->id, sizeof(job->id));
 	sql_text(st, 2, job->org, sizeof(job->org));
 	sql_text(st, 3, job->user, sizeof(job->user));
 	sql_text(st, 5, state, sizeof(state));
 	sql_text(st, 6, job->reason, sizeof(job->reason));
 	sql_text(st, 7, job->message, sizeof(job->message));
-	job->version = sqlite3_column_int64(st, 8);
-	job->attempt = sqlite3_column_int64(st, 9);
-	job->cancel_requested = sqlite3_column_int(st, 10) != 0;
-	job->created_ms = sqlite3_column_int64(st, 11);
-	job->queued_ms = sqlite3_column_int64(st, 12);
-	job->started_ms = sqlite3_column_int64(st, 13);
-	job->running_ms = sqlite3_column_int64(st, 14);
-	job->ended_ms = sqlite3_column_int64(st, 15);
-	job->deadline_ms = sqlite3_column_int64(st, 16);
-	job->exit_code = sqlite3_column_int(st, 17);
-	job->exit_signal = sqlite3_column_int(st, 18);
+	job->version = sql_column_int(st, 8);
+	job->attempt = sql_column_int(st, 9);
+	job->cancel_requested = sql_column_int(st, 10) != 0;
+	job->created_ms = sql_column_int(st, 11);
+	job->queued_ms = sql_column_int(st, 12);
+	job->started_ms = sql_column_int(st, 13);
+	job->running_ms = sql_column_int(st, 14);
+	job->ended_ms = sql_column_int(st, 15);
+	job->deadline_ms = sql_column_int(st, 16);
+	job->exit_code = (int)sql_column_int(st, 17);
+	job->exit_signal = (int)sql_column_int(st, 18);
 	sql_text(st, 19, fail, sizeof(fail));
 	sql_text(st, 20, job->output_uri, sizeof(job->output_uri));
 	job->progress = PROGRESS_NONE;
@@ -136,14 +135,14 @@ static int job_read(sqlite3_stmt *st, struct job **ret, struct err *err)
 
 /* Reads rows until the end or until 'limit' are there and one more is seen. A page (limit not SIZE_MAX) ends
  * early when its specifications are large: outsiders size them. */
-static int jobs_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, struct store_jobs *ret,
+static int jobs_read(struct store_tx *tx, struct sql_stmt *st, size_t limit, struct store_jobs *ret,
 		     struct err *err)
 {
 	size_t cap = 0;
 	int r;
 	int64_t bytes = 0;
 	while ((r = sql_step(tx, st, err)) > 0) {
-		bytes += sqlite3_column_bytes(st, 4);
+		bytes += (int64_t)sql_column_bytes(st, 4);
 		if (ret->count == limit ||
 		    (limit != SIZE_MAX && ret->count && bytes > STORE_LIST_BYTES_MAX)) {
 			ret->more = true;
@@ -158,7 +157,7 @@ static int jobs_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, struct
 			break;
 		ret->count++;
 	}
-	sqlite3_reset(st);
+	sql_reset(st);
 	if (r < 0)
 		store_jobs_done(ret);
 	return r < 0 ? r : 0;
@@ -166,7 +165,7 @@ static int jobs_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, struct
 
 int store_job_get(struct store_tx *tx, const char *org, const char *id, struct job **ret, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	struct store_jobs found = {0};
 	int r = sql_query(tx, &st, err, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ? AND org = ?", "ss", id,
 			  org);
@@ -203,7 +202,7 @@ static const char *const list_sql[2][2] = {
 int store_job_list(struct store_tx *tx, const struct store_list_query *q, struct store_jobs *ret,
 		   struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int64_t before = q->before_seq > 0 ? q->before_seq : INT64_MAX;
 	int64_t limit = q->limit < 1 ? 1 : q->limit > 1000 ? 1000 : q->limit;
 	bool by_state = q->state >= 0 && q->state < JOB_STATE_COUNT;
@@ -216,7 +215,7 @@ int store_job_list(struct store_tx *tx, const struct store_list_query *q, struct
 
 int store_job_live(struct store_tx *tx, struct store_jobs *ret, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r =
 	    sql_query(tx, &st, err, "SELECT " JOB_COLUMNS " FROM jobs WHERE " JOB_LIVE " ORDER BY seq", "");
 	return r < 0 ? r : jobs_read(tx, st, SIZE_MAX, ret, err);
@@ -224,7 +223,7 @@ int store_job_live(struct store_tx *tx, struct store_jobs *ret, struct err *err)
 
 int store_job_delete(struct store_tx *tx, const char *org, const char *id, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	char word[16];
 	int r = sql_query(tx, &st, err, "SELECT state FROM jobs WHERE id = ? AND org = ?", "ss", id, org);
 	if (r < 0 || (r = sql_step(tx, st, err)) < 0)
@@ -232,7 +231,7 @@ int store_job_delete(struct store_tx *tx, const char *org, const char *id, struc
 	if (r == 0)
 		return err_set(err, ERR_NOT_FOUND, "there is no job '%s'; run 'cloudml jobs list'", id);
 	sql_text(st, 0, word, sizeof(word));
-	sqlite3_reset(st);
+	sql_reset(st);
 	enum job_state state;
 	r = job_state_parse(word, &state, err);
 	if (r < 0)
@@ -249,7 +248,7 @@ int store_job_counts(struct store_tx *tx,
 		     void (*fn)(void *arg, const char *org, enum job_state state, int64_t count), void *arg,
 		     struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err, "SELECT org, state, count FROM job_counts", "");
 	while (r >= 0 && (r = sql_step(tx, st, err)) > 0) {
 		char org[CORE_NAME_MAX + 1], word[16];
@@ -257,7 +256,7 @@ int store_job_counts(struct store_tx *tx,
 		sql_text(st, 0, org, sizeof(org));
 		sql_text(st, 1, word, sizeof(word));
 		if (job_state_parse(word, &state, NULL) >= 0)
-			fn(arg, org, state, sqlite3_column_int64(st, 2));
+			fn(arg, org, state, sql_column_int(st, 2));
 	}
 	return r;
 }

@@ -11,17 +11,19 @@
 
 int store_org_insert(struct store_tx *tx, const char *org, int64_t now_ms, struct err *err)
 {
-	int r = sql_exec(tx, err, "INSERT INTO orgs(name, created_ms) VALUES(?, ?)", "si", org, now_ms);
-	if (r == -ERR_EXISTS)
+	int r = sql_exec(tx, err, "INSERT INTO orgs(name, created_ms) VALUES(?, ?) ON CONFLICT DO NOTHING",
+			 "si", org, now_ms);
+	if (r == 0)
 		return err_set(err, ERR_EXISTS, "organisation '%s' exists already", org);
 	return r < 0 ? r : 0;
 }
 
 int store_user_insert(struct store_tx *tx, const char *org, const char *user, int64_t now_ms, struct err *err)
 {
-	int r = sql_exec(tx, err, "INSERT INTO users(org, name, created_ms) VALUES(?, ?, ?)", "ssi", org,
-			 user, now_ms);
-	if (r == -ERR_EXISTS)
+	int r = sql_exec(tx, err,
+			 "INSERT INTO users(org, name, created_ms) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+			 "ssi", org, user, now_ms);
+	if (r == 0)
 		return err_set(err, ERR_EXISTS, "user '%s' exists already in organisation '%s'", user, org);
 	return r < 0 ? r : 0;
 }
@@ -36,7 +38,7 @@ int store_key_insert(struct store_tx *tx, const struct store_key *key, struct er
 	return r < 0 ? r : 0;
 }
 
-static void key_read(sqlite3_stmt *st, struct store_key *ret)
+static void key_read(struct sql_stmt *st, struct store_key *ret)
 {
 	char role[16];
 	*ret = (struct store_key){0};
@@ -45,8 +47,8 @@ static void key_read(sqlite3_stmt *st, struct store_key *ret)
 	sql_text(st, 2, ret->user, sizeof(ret->user));
 	sql_text(st, 3, role, sizeof(role));
 	sql_text(st, 4, ret->secret_sha256, sizeof(ret->secret_sha256));
-	ret->created_ms = sqlite3_column_int64(st, 5);
-	ret->expires_ms = sqlite3_column_int64(st, 6);
+	ret->created_ms = sql_column_int(st, 5);
+	ret->expires_ms = sql_column_int(st, 6);
 	ret->role = ROLE_VIEWER; /* the least, should the word be unknown */
 	for (int role_at = ROLE_VIEWER; role_at <= ROLE_ADMIN; role_at++)
 		if (strcmp(role, role_word((enum role)role_at)) == 0)
@@ -57,21 +59,21 @@ static void key_read(sqlite3_stmt *st, struct store_key *ret)
 
 int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err, "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?", "s", id);
 	if (r < 0 || (r = sql_step(tx, st, err)) < 0)
 		return r;
 	if (r == 0)
 		return err_set(err, ERR_NOT_FOUND, "there is no key '%s'", id);
 	key_read(st, ret);
-	sqlite3_reset(st);
+	sql_reset(st);
 	return 0;
 }
 
 int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg,
 		   struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err, "SELECT " KEY_COLUMNS " FROM keys ORDER BY id", "");
 	while (r >= 0 && (r = sql_step(tx, st, err)) > 0) {
 		struct store_key key;

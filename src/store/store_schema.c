@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The schema as a table of forward steps; docs/formats/metadata.md explains it. A released step never
- * changes. */
-#include <stdio.h>
+ * changes: add one at the end, in SQLite's words, which the driver of PostgreSQL translates (INTEGER, TEXT,
+ * REAL, INTEGER PRIMARY KEY AUTOINCREMENT, STRICT, WITHOUT ROWID, the column "user"). */
+#include "base/mem.h"
 #include "store/store_int.h"
 
 /* clang-format off */
@@ -47,54 +48,51 @@ static const char *const steps[] = {
 	/* 4: a live row is one without an end: cheaper to decide than a list of states */
 	"DROP INDEX IF EXISTS jobs_live;"
 	"CREATE INDEX jobs_live ON jobs(seq) WHERE ended_ms = 0;",
+
+	/* 5: pages of services */
+	"CREATE INDEX services_by_org ON services(org, seq);",
 };
 /* clang-format on */
 
-static int schema_version(void)
+int schema_version(void)
 {
 	return ARRAY_LEN(steps);
 }
 
+/* The mark is written by the transaction that makes the step: a step is there whole or not at all. */
 static int apply(struct store_tx *tx, int version, struct err *err)
 {
-	char mark[96];
-	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-		 STORE_APPLICATION_ID, version);
-	int r = sql_script(tx, "BEGIN IMMEDIATE", err);
+	struct err ignored = ERR_INIT;
+	int r = tx->ops->control(tx, SQL_BEGIN, err);
 	if (r >= 0)
-		r = sql_script(tx, steps[version - 1], err);
+		r = tx->ops->script(tx, steps[version - 1], err);
 	if (r >= 0)
-		r = sql_script(tx, mark, err);
-	if (r < 0) {
-		sqlite3_exec(tx->db, "ROLLBACK", NULL, NULL, NULL);
-		return err_wrap(err, "migrating the metadata store to schema %d", version);
-	}
-	return 0;
+		r = tx->ops->schema_write(tx, version, err);
+	if (r >= 0)
+		r = tx->ops->control(tx, SQL_COMMIT, err);
+	if (r >= 0)
+		return 0;
+	if (tx->ops->in_transaction(tx))
+		tx->ops->control(tx, SQL_ROLLBACK, &ignored);
+	return err_wrap(err, "migrating the metadata store to schema %d", version);
 }
 
-int schema_migrate(struct store_tx *tx, struct err *err)
+int schema_migrate(struct store_tx *tx, int last, struct err *err)
 {
-	int64_t found = 0, application = 0, tables = 0;
-	int r = sql_int(tx, &found, err, "PRAGMA user_version", "");
-	if (r >= 0)
-		r = sql_int(tx, &application, err, "PRAGMA application_id", "");
-	if (r >= 0)
-		r = sql_int(tx, &tables, err, "SELECT count(*) FROM sqlite_schema", "");
+	struct schema_mark found = {0};
+	int r = tx->ops->schema_read(tx, &found, err);
 	if (r < 0)
 		return r;
-	if (tables && application != STORE_APPLICATION_ID)
+	if (found.has_tables && found.application != STORE_APPLICATION_ID)
 		return err_set(err, ERR_CORRUPT,
-			       "the file is a database of another program; choose another data folder");
-	if (found > schema_version())
+			       "it is a database of another program; choose another data folder or database");
+	if (found.version > schema_version())
 		return err_set(
 		    err, ERR_UNSUPPORTED,
 		    "the store was written by a newer cloudml (schema %lld, this binary knows %d); install "
 		    "that version or a newer one",
-		    (long long)found, schema_version());
-	for (int version = (int)found + 1; version <= schema_version(); version++) {
+		    (long long)found.version, schema_version());
+	for (int version = (int)found.version + 1; version <= last && r >= 0; version++)
 		r = apply(tx, version, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
 }

@@ -23,21 +23,22 @@ int store_service_insert(struct store_tx *tx, struct service *s, struct err *err
 	CLEANUP(json) json_t *spec = service_spec_format(&s->spec);
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	json_write(spec, &text);
-	int r = sql_exec(
-	    tx, err,
+	int r = sql_int(
+	    tx, &s->seq, err,
 	    "INSERT INTO services(id, org, user, name, spec, state, reason, message, version, attempt, "
 	    "created_ms, "
-	    "ready_ms, deadline_ms, restarts, address) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
+	    "ready_ms, deadline_ms, restarts, address) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) "
+	    "ON "
+	    "CONFLICT DO NOTHING RETURNING seq",
 	    "ssssssssiiiiis", s->id, s->org, s->user, s->spec.name, buf_str(&text),
 	    service_state_word(s->state), s->reason, s->message, s->attempt, s->created_ms, s->ready_ms,
 	    s->deadline_ms, s->restarts, s->address);
-	if (r == -ERR_EXISTS)
+	if (r == 0)
 		return err_set(err, ERR_EXISTS,
 			       "model '%s' exists already; delete it first or choose another name",
 			       s->spec.name);
 	if (r < 0)
 		return r;
-	s->seq = sqlite3_last_insert_rowid(tx->db);
 	s->version = 1;
 	return 0;
 }
@@ -56,32 +57,31 @@ int store_service_update(struct store_tx *tx, const struct service *s, int64_t v
 	return r < 0 ? r : 0;
 }
 
-static int service_read_spec(sqlite3_stmt *st, int column, struct service_spec *ret, struct err *err)
+static int service_read_spec(struct sql_stmt *st, int column, struct service_spec *ret, struct err *err)
 {
 	CLEANUP(json) json_t *spec = NULL;
-	const char *text = (const char *)sqlite3_column_text(st, column);
-	int r = json_parse(text ? text : "", (size_t)sqlite3_column_bytes(st, column),
-			   2 * CORE_SPEC_BYTES_MAX, &spec, err);
+	const char *text = sql_column_text(st, column);
+	int r = json_parse(text, sql_column_bytes(st, column), 2 * CORE_SPEC_BYTES_MAX, &spec, err);
 	return r < 0 ? r : service_spec_parse(spec, ret, err);
 }
 
-static int service_read(sqlite3_stmt *st, struct service **ret, struct err *err)
+static int service_read(struct sql_stmt *st, struct service **ret, struct err *err)
 {
 	CLEANUP(service) struct service *s = service_new();
 	char state[16];
-	s->seq = sqlite3_column_int64(st, 0);
+	s->seq = sql_column_int(st, 0);
 	sql_text(st, 1, s->id, sizeof(s->id));
 	sql_text(st, 2, s->org, sizeof(s->org));
 	sql_text(st, 3, s->user, sizeof(s->user));
 	sql_text(st, 5, state, sizeof(state));
 	sql_text(st, 6, s->reason, sizeof(s->reason));
 	sql_text(st, 7, s->message, sizeof(s->message));
-	s->version = sqlite3_column_int64(st, 8);
-	s->attempt = sqlite3_column_int64(st, 9);
-	s->created_ms = sqlite3_column_int64(st, 10);
-	s->ready_ms = sqlite3_column_int64(st, 11);
-	s->deadline_ms = sqlite3_column_int64(st, 12);
-	s->restarts = sqlite3_column_int64(st, 13);
+	s->version = sql_column_int(st, 8);
+	s->attempt = sql_column_int(st, 9);
+	s->created_ms = sql_column_int(st, 10);
+	s->ready_ms = sql_column_int(st, 11);
+	s->deadline_ms = sql_column_int(st, 12);
+	s->restarts = sql_column_int(st, 13);
 	sql_text(st, 14, s->address, sizeof(s->address));
 	s->progress = PROGRESS_NONE;
 	if (service_read_spec(st, 4, &s->spec, err) < 0 || service_state_parse(state, &s->state, err) < 0)
@@ -91,7 +91,7 @@ static int service_read(sqlite3_stmt *st, struct service **ret, struct err *err)
 	return 0;
 }
 
-static int services_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, struct store_services *ret,
+static int services_read(struct store_tx *tx, struct sql_stmt *st, size_t limit, struct store_services *ret,
 			 struct err *err)
 {
 	size_t cap = 0;
@@ -110,7 +110,7 @@ static int services_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, st
 			break;
 		ret->count++;
 	}
-	sqlite3_reset(st);
+	sql_reset(st);
 	if (r < 0)
 		store_services_done(ret);
 	return r < 0 ? r : 0;
@@ -119,7 +119,7 @@ static int services_read(struct store_tx *tx, sqlite3_stmt *st, size_t limit, st
 int store_service_get(struct store_tx *tx, const char *org, const char *name, struct service **ret,
 		      struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	struct store_services found = {0};
 	int r = sql_query(tx, &st, err,
 			  "SELECT " SERVICE_COLUMNS
@@ -139,7 +139,7 @@ int store_service_get(struct store_tx *tx, const char *org, const char *name, st
 int store_service_list(struct store_tx *tx, const struct store_list_query *q, struct store_services *ret,
 		       struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int64_t before = q->before_seq > 0 ? q->before_seq : INT64_MAX;
 	int64_t limit = q->limit < 1 ? 1 : q->limit > 1000 ? 1000 : q->limit;
 	bool by_state = q->state >= 0 && q->state < SERVICE_STATE_COUNT;
@@ -155,7 +155,7 @@ int store_service_list(struct store_tx *tx, const struct store_list_query *q, st
 
 int store_service_live(struct store_tx *tx, struct store_services *ret, struct err *err)
 {
-	sqlite3_stmt *st;
+	struct sql_stmt *st;
 	int r = sql_query(tx, &st, err, "SELECT " SERVICE_COLUMNS " FROM services ORDER BY seq", "");
 	return r < 0 ? r : services_read(tx, st, SIZE_MAX, ret, err);
 }

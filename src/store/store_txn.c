@@ -46,15 +46,16 @@ static bool is_fatal(int code)
 static void run_one(struct store *s, struct store_request *q)
 {
 	struct err err = ERR_INIT;
-	int r = sql_exec(&s->tx, &err, "SAVEPOINT request", "");
+	const struct driver_ops *db = s->tx.ops;
+	int r = db->control(&s->tx, SQL_SAVE, &err);
 	if (r >= 0)
 		r = q->fn(&s->tx, q->arg, &err);
 	if (r < 0 && err.code == 0)
 		err_set(&err, -r, "the request failed");
-	if (!sqlite3_get_autocommit(s->tx.db)) {
+	if (db->in_transaction(&s->tx)) {
 		struct err end = ERR_INIT;
-		int undone = r < 0 ? sql_exec(&s->tx, &end, "ROLLBACK TO request", "") : 0;
-		if (undone < 0 || sql_exec(&s->tx, &end, "RELEASE request", "") < 0) {
+		int undone = r < 0 ? db->control(&s->tx, SQL_UNDO, &end) : 0;
+		if (undone < 0 || db->control(&s->tx, SQL_RELEASE, &end) < 0) {
 			err = end;
 			r = -end.code;
 		}
@@ -71,31 +72,26 @@ static int begin(struct store *s, struct err *err)
 	if (failed)
 		*err = s->why;
 	pthread_mutex_unlock(&s->lock);
-	return failed ? -err->code : sql_script(&s->tx, "BEGIN IMMEDIATE", err);
+	return failed ? -err->code : s->tx.ops->control(&s->tx, SQL_BEGIN, err);
 }
 
 static void commit(struct store *s, struct list *batch)
 {
-	struct err err = ERR_INIT;
-	if (sqlite3_get_autocommit(s->tx.db) || sql_script(&s->tx, "COMMIT", &err) >= 0)
+	struct err err = ERR_INIT, ignored = ERR_INIT;
+	if (s->tx.ops->control(&s->tx, SQL_COMMIT, &err) >= 0)
 		return;
-	if (!sqlite3_get_autocommit(s->tx.db))
-		sqlite3_exec(s->tx.db, "ROLLBACK", NULL, NULL, NULL);
+	if (s->tx.ops->in_transaction(&s->tx))
+		s->tx.ops->control(&s->tx, SQL_ROLLBACK, &ignored);
 	if (is_fatal(err.code))
 		store_stop(s, &err);
 	err_wrap(&err, "writing");
 	batch_lose(batch, NULL, &err);
 }
 
-static void checkpoint(struct store *s)
+static void tend(struct store *s)
 {
-	if (s->wal_pages < STORE_CHECKPOINT_PAGES)
-		return;
-	s->wal_pages = 0;
-	int rc = sqlite3_wal_checkpoint_v2(s->tx.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	struct err err = ERR_INIT;
-	/* A full disk leaves the log as it is: still whole, tried again after the next pages. */
-	if (rc != SQLITE_OK && is_fatal(-sql_error(&s->tx, rc, &err, "copying the log into the database")))
+	if (s->tx.ops->tend(s, &err) < 0 && is_fatal(err.code))
 		store_stop(s, &err);
 }
 
@@ -117,15 +113,15 @@ static void run_batch(struct store *s, struct list *batch)
 		run_one(s, q);
 		if (q->r < 0 && is_fatal(q->err.code))
 			store_stop(s, &q->err);
-		if (sqlite3_get_autocommit(
-			s->tx.db)) { /* SQLite rolled everything back: full disk, failed write */
+		/* Everything was rolled back: full disk, failed write, lost connection. */
+		if (!s->tx.ops->in_transaction(&s->tx)) {
 			batch_lose(batch, q, &q->err);
 			open = false;
 		}
 	}
 	if (open)
 		commit(s, batch);
-	checkpoint(s);
+	tend(s);
 }
 
 static void list_take(struct list *from, struct list *to, size_t max)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "unit/store/postgres_fixture.h"
 #include "unit/store/store_fixture.h"
 
 const char *fixture_path(const char *name)
@@ -19,11 +20,44 @@ static int make_org(struct store_tx *tx, void *arg, struct err *err)
 	return r == -ERR_EXISTS ? 0 : r;
 }
 
+bool fixture_is_postgres(void)
+{
+	const char *name = getenv("TEST_STORE");
+	return name && !strcmp(name, "postgresql");
+}
+
+const char *fixture_schema(const char *path)
+{
+	static char schema[64];
+	static int fresh;
+	const char *name = strrchr(path, '/');
+	if (strcmp(path, ":memory:") == 0)
+		snprintf(schema, sizeof(schema), "fresh_%d", ++fresh);
+	else
+		snprintf(schema, sizeof(schema), "%s", name ? name + 1 : path);
+	for (char *c = schema; *c; c++)
+		if (*c == '.' || *c == '-')
+			*c = '_';
+	return schema;
+}
+
+const struct store_config *fixture_config(const char *path, struct loop *loop)
+{
+	static struct store_config config;
+	static char url[400];
+	config = (struct store_config){.path = path, .loop = loop};
+	if (fixture_is_postgres()) {
+		postgres_schema(fixture_schema(path), url, sizeof(url));
+		config.database = url;
+	}
+	return &config;
+}
+
 struct store *fixture_open(const char *path)
 {
 	struct store *s = NULL;
 	struct err err = ERR_INIT;
-	EXPECT_OK(store_open(&(struct store_config){.path = path}, &s, &err), &err);
+	EXPECT_OK(store_open(fixture_config(path, NULL), &s, &err), &err);
 	EXPECT_OK(store_run(s, make_org, NULL, &err), &err);
 	return s;
 }

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the store share: opening, jobs, requests in one line. */
+/*
+ * What the tests of the store share: opening, jobs, requests in one line.
+ *
+ * A program whose environment has TEST_STORE=postgresql runs on a PostgreSQL of its own, which the first
+ * fixture_config starts; paths are schemas in it. Tests that are about SQLite's files are in programs that
+ * are not run so.
+ */
 #ifndef TESTS_UNIT_STORE_FIXTURE_H
 #define TESTS_UNIT_STORE_FIXTURE_H
 
@@ -8,6 +14,10 @@
 
 /* A path of its own in the test's folder, view until the next call. */
 const char *fixture_path(const char *name);
+bool fixture_is_postgres(void);
+const char *fixture_schema(const char *path); /* its name; view until the next call */
+/* To open what 'path' stands for; ":memory:" is a new empty store. View until the next call. */
+const struct store_config *fixture_config(const char *path, struct loop *loop);
 struct store *fixture_open(const char *path);		   /* manual, with organisation "default" */
 struct job *fixture_job(const char *id, const char *name); /* returns owned */
 /* Requests that block. */

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQLite: one connection, write-ahead log, every commit synced. Its codes as our errors. */
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "store/store_int.h"
+
+#define CHECKPOINT_PAGES 1000 /* of the write-ahead log, before it is copied into the database */
+
+struct sqlite_db {
+	sqlite3 *db;
+	sqlite3_stmt *control[SQL_CONTROL_COUNT];
+	int wal_pages;
+};
+
+struct sqlite_stmt {
+	struct sql_stmt base;
+	sqlite3_stmt *st;
+};
+
+static sqlite3 *db_of(const struct store_tx *tx)
+{
+	return ((struct sqlite_db *)tx->db)->db;
+}
+
+static sqlite3_stmt *st_of(const struct sql_stmt *st)
+{
+	return ((const struct sqlite_stmt *)st)->st;
+}
+
+static int code_of(sqlite3 *db, int code)
+{
+	int extended = sqlite3_extended_errcode(db);
+	if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY)
+		return ERR_EXISTS;
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return ERR_DISK_FULL;
+	case SQLITE_IOERR: {
+		int sys = sqlite3_system_errno(db);
+		bool is_write = extended == SQLITE_IOERR_WRITE;
+		return is_write && (sys == EDQUOT || sys == ENOSPC) ? ERR_DISK_FULL : ERR_IO;
+	}
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return ERR_CORRUPT;
+	case SQLITE_NOMEM:
+		return ERR_NO_MEMORY;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ERR_CONFLICT;
+	case SQLITE_TOOBIG:
+		return ERR_TOO_LARGE;
+	case SQLITE_CANTOPEN:
+		return ERR_IO;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return ERR_DENIED;
+	default:
+		return ERR_INTERNAL;
+	}
+}
+
+static int sqlite_error(struct store_tx *tx, int code, struct err *err, const char *what)
+{
+	int ours = code_of(db_of(tx), code);
+	if (ours == ERR_DISK_FULL)
+		return err_set(err, ours,
+			       "the disk of the metadata store is full; free space, then try again");
+	return err_set(err, ours, "metadata store: %s: %s", what, sqlite3_errmsg(db_of(tx)));
+}
+
+/* ---- statements ---- */
+
+static int sqlite_prepare(struct store_tx *tx, const char *sql, const char *fmt, struct sql_stmt **ret,
+			  struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v3(db_of(tx), sql, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+	if (rc != SQLITE_OK)
+		return sqlite_error(tx, rc, err, "preparing a statement");
+	struct sqlite_stmt *s = MEM_NEW(struct sqlite_stmt);
+	s->base = (struct sql_stmt){tx->ops, tx};
+	s->st = st;
+	*ret = &s->base;
+	return 0;
+}
+
+static void sqlite_finalize(struct sql_stmt *st)
+{
+	sqlite3_finalize(st_of(st));
+	free(st);
+}
+
+static int bound(struct sql_stmt *st, int rc, struct err *err)
+{
+	return rc == SQLITE_OK ? 0 : sqlite_error(st->tx, rc, err, "binding a value");
+}
+
+static int sqlite_bind_text(struct sql_stmt *st, int index, const char *text, struct err *err)
+{
+	return bound(st, sqlite3_bind_text(st_of(st), index, text, -1, SQLITE_TRANSIENT), err);
+}
+
+static int sqlite_bind_int(struct sql_stmt *st, int index, int64_t value, struct err *err)
+{
+	return bound(st, sqlite3_bind_int64(st_of(st), index, value), err);
+}
+
+static int sqlite_step(struct sql_stmt *st, struct err *err)
+{
+	int rc = sqlite3_step(st_of(st));
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : sqlite_error(st->tx, rc, err, "running a statement");
+}
+
+static void sqlite_reset(struct sql_stmt *st)
+{
+	sqlite3_reset(st_of(st));
+}
+
+static int sqlite_changed(const struct sql_stmt *st)
+{
+	return sqlite3_changes(db_of(st->tx));
+}
+
+static int64_t sqlite_column_int(struct sql_stmt *st, int column)
+{
+	return sqlite3_column_int64(st_of(st), column);
+}
+
+static const char *sqlite_column_text(struct sql_stmt *st, int column, size_t *ret_len)
+{
+	const char *text = (const char *)sqlite3_column_text(st_of(st), column);
+	*ret_len = (size_t)sqlite3_column_bytes(st_of(st), column);
+	return text ? text : "";
+}
+
+/* ---- transactions ---- */
+
+static const char *const control_sql[SQL_CONTROL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",	[SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",	[SQL_SAVE] = "SAVEPOINT request",
+    [SQL_UNDO] = "ROLLBACK TO request", [SQL_RELEASE] = "RELEASE request",
+};
+
+static int sqlite_control(struct store_tx *tx, enum sql_control what, struct err *err)
+{
+	struct sqlite_db *d = tx->db;
+	int rc = SQLITE_OK;
+	if (!d->control[what])
+		rc = sqlite3_prepare_v3(d->db, control_sql[what], -1, SQLITE_PREPARE_PERSISTENT,
+					&d->control[what], NULL);
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_step(d->control[what]);
+		if (rc == SQLITE_DONE)
+			rc = SQLITE_OK;
+	}
+	int r = rc == SQLITE_OK ? 0 : sqlite_error(tx, rc, err, "running a statement");
+	sqlite3_reset(d->control[what]);
+	return r;
+}
+
+static bool sqlite_in_transaction(const struct store_tx *tx)
+{
+	return !sqlite3_get_autocommit(db_of(tx));
+}
+
+static int sqlite_script(struct store_tx *tx, const char *sql, struct err *err)
+{
+	int rc = sqlite3_exec(db_of(tx), sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : sqlite_error(tx, rc, err, "running a statement");
+}
+
+/* A full disk leaves the log as it is: still whole, tried again after the next pages. */
+static int sqlite_tend(struct store *s, struct err *err)
+{
+	struct sqlite_db *d = s->tx.db;
+	if (d->wal_pages < CHECKPOINT_PAGES)
+		return 0;
+	d->wal_pages = 0;
+	int rc = sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : sqlite_error(&s->tx, rc, err, "copying the log into the database");
+}
+
+/* ---- opening and checking ---- */
+
+static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct sqlite_db *d = arg;
+	d->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static int sqlite_open(struct store *s, const struct store_config *config, struct err *err)
+{
+	struct sqlite_db *d = MEM_NEW(struct sqlite_db);
+	s->tx.db = d;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int rc = sqlite3_open_v2(config->path, &d->db, flags, NULL);
+	if (!d->db)
+		return err_set(err, ERR_NO_MEMORY, "out of memory");
+	if (rc != SQLITE_OK)
+		return sqlite_error(&s->tx, rc, err, "opening the file");
+	sqlite3_wal_hook(d->db, on_commit, d);
+	sqlite3_limit(d->db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* Exclusive before WAL: no shared-memory file, and a second process is refused. */
+	return sqlite_script(
+	    &s->tx,
+	    "PRAGMA trusted_schema = OFF;"
+	    "PRAGMA locking_mode = EXCLUSIVE;"
+	    "PRAGMA journal_mode = WAL;"
+	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA foreign_keys = ON;"
+	    /* A list of words in a CHECK is made into a table of its own with every row written; the words
+	     * come from our own tables. */
+	    "PRAGMA ignore_check_constraints = ON;"
+	    "PRAGMA cache_size = -32768;" /* of KiB, taken as it is used; a batch must not spill */
+	    "PRAGMA temp_store = MEMORY;" /* savepoints keep their undo there */
+	    "PRAGMA journal_size_limit = 67108864",
+	    err);
+}
+
+static void sqlite_close(struct store *s)
+{
+	struct sqlite_db *d = s->tx.db;
+	if (!d)
+		return;
+	for (size_t i = 0; i < SQL_CONTROL_COUNT; i++)
+		sqlite3_finalize(d->control[i]);
+	sqlite3_close(d->db);
+	free(d);
+	s->tx.db = NULL;
+}
+
+static int sqlite_schema_read(struct store_tx *tx, struct schema_mark *ret, struct err *err)
+{
+	int64_t tables = 0;
+	int r = sql_int(tx, &ret->version, err, "PRAGMA user_version", "");
+	if (r >= 0)
+		r = sql_int(tx, &ret->application, err, "PRAGMA application_id", "");
+	if (r >= 0)
+		r = sql_int(tx, &tables, err, "SELECT count(*) FROM sqlite_schema", "");
+	ret->has_tables = tables > 0;
+	return r < 0 ? r : 0;
+}
+
+static int sqlite_schema_write(struct store_tx *tx, int64_t version, struct err *err)
+{
+	char mark[96];
+	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		 STORE_APPLICATION_ID, (int)version);
+	return sqlite_script(tx, mark, err);
+}
+
+static int sqlite_check(struct store_tx *tx, struct err *err)
+{
+	struct sql_stmt *st;
+	int64_t orphans = 0;
+	char answer[200];
+	int r = sql_query(tx, &st, err, "PRAGMA integrity_check(1)", "");
+	if (r < 0 || (r = sql_step(tx, st, err)) < 0)
+		return r;
+	sql_text(st, 0, answer, sizeof(answer));
+	sql_reset(st);
+	if (strcmp(answer, "ok") != 0)
+		return err_set(err, ERR_CORRUPT, "the metadata store is damaged: %s; restore a backup",
+			       answer);
+	r = sql_int(tx, &orphans, err, "SELECT count(*) FROM pragma_foreign_key_check", "");
+	if (r < 0 || !orphans)
+		return r < 0 ? r : 0;
+	return err_set(err, ERR_CORRUPT,
+		       "the metadata store is damaged: %lld rows without their owner; restore a backup",
+		       (long long)orphans);
+}
+
+const struct driver_ops driver_sqlite = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .prepare = sqlite_prepare,
+    .finalize = sqlite_finalize,
+    .bind_text = sqlite_bind_text,
+    .bind_int = sqlite_bind_int,
+    .step = sqlite_step,
+    .reset = sqlite_reset,
+    .changed = sqlite_changed,
+    .column_int = sqlite_column_int,
+    .column_text = sqlite_column_text,
+    .control = sqlite_control,
+    .in_transaction = sqlite_in_transaction,
+    .script = sqlite_script,
+    .tend = sqlite_tend,
+    .schema_read = sqlite_schema_read,
+    .schema_write = sqlite_schema_write,
+    .check = sqlite_check,
+};
