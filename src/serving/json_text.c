@@ -268,6 +268,20 @@ int json_text_member(struct json_text *j, bool *first, struct arena *arena, stru
 	return r < 0 ? r : 1;
 }
 
+int json_text_bool(struct json_text *j, bool *ret, struct err *err)
+{
+	*ret = json_text_take_word(j, "true");
+	if (*ret || json_text_take_word(j, "false"))
+		return 0;
+	return json_text_fail(j, err, "true or false is expected");
+}
+
+int json_text_end(struct json_text *j, struct err *err)
+{
+	json_text_peek(j); /* a NUL is no end */
+	return j->pos == j->end ? 0 : json_text_fail(j, err, "Something follows the request");
+}
+
 int json_text_element(struct json_text *j, bool *first, struct err *err)
 {
 	if (*first ? !json_text_take(j, '[') : json_text_take(j, ']'))
@@ -280,6 +294,49 @@ int json_text_element(struct json_text *j, bool *first, struct err *err)
 	return 1;
 }
 
+/* How many bytes the character at 'p' has; 0 when it is none. */
+static size_t utf8_length(const unsigned char *p, const unsigned char *end)
+{
+	unsigned c = *p;
+	size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
+
+	if ((c >= 0x80 && (c < 0xc2 || c > 0xf4)) || (size_t)(end - p) <= more)
+		return 0;
+	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
+	    (c == 0xf4 && p[1] > 0x8f))
+		return 0;
+	for (size_t i = 1; i <= more; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return more + 1;
+}
+
+bool json_text_is_utf8(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
+
+	while (p < end) {
+		size_t n = utf8_length(p, end);
+		if (n == 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
+/* A character of several bytes, or the mark for what is none in place of one byte: names of strangers and
+ * messages that were cut stand in answers, and those must be JSON. Returns the bytes it stands for. */
+static size_t write_character(struct buf *b, const char *p, const char *end)
+{
+	size_t n = utf8_length((const unsigned char *)p, (const unsigned char *)end);
+
+	if (n > 0)
+		buf_add(b, p, n);
+	else
+		buf_adds(b, "\xef\xbf\xbd");
+	return n > 0 ? n : 1;
+}
+
 void json_text_write_string(struct buf *b, struct str s)
 {
 	buf_reserve(b, s.len + 2);
@@ -288,7 +345,9 @@ void json_text_write_string(struct buf *b, struct str s)
 		unsigned char c = (unsigned char)s.data[i];
 		if (c == '"' || c == '\\')
 			buf_addc(b, '\\');
-		if (c >= 0x20)
+		if (c >= 0x80)
+			i += write_character(b, s.data + i, s.data + s.len) - 1;
+		else if (c >= 0x20)
 			buf_addc(b, (char)c);
 		else if (c == '\n')
 			buf_adds(b, "\\n");
@@ -300,27 +359,4 @@ void json_text_write_string(struct buf *b, struct str s)
 			buf_printf(b, "\\u%04x", c);
 	}
 	buf_addc(b, '"');
-}
-
-bool json_text_is_utf8(struct str s)
-{
-	const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
-
-	while (p < end) {
-		unsigned c = *p++, more = c < 0x80		  ? 0
-					  : c >= 0xc2 && c < 0xe0 ? 1
-					  : c >= 0xe0 && c < 0xf0 ? 2
-								  : 3;
-		if (c >= 0x80 && (c < 0xc2 || c > 0xf4))
-			return false;
-		if ((size_t)(end - p) < more)
-			return false;
-		if ((c == 0xe0 && p[0] < 0xa0) || (c == 0xed && p[0] > 0x9f) || (c == 0xf0 && p[0] < 0x90) ||
-		    (c == 0xf4 && p[0] > 0x8f))
-			return false;
-		for (; more > 0; more--)
-			if ((*p++ & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
 }

@@ -34,7 +34,9 @@ int json_text_fail(const struct json_text *j, struct err *err, const char *what)
 
 /* A string: a view of the text when it has no escapes, else a copy in the arena. */
 int json_text_string(struct json_text *j, struct arena *arena, struct str *ret, struct err *err);
+int json_text_bool(struct json_text *j, bool *ret, struct err *err);
 int json_text_number(struct json_text *j, struct json_number *ret, struct err *err);
+int json_text_end(struct json_text *j, struct err *err); /* ERR_INVALID when something follows */
 /* Passes over one value of any kind, checking its syntax. *scalars (may be NULL) grows by the number of
  * strings, numbers and words in it, keys included: an upper bound of the elements of a tensor. */
 int json_text_skip(struct json_text *j, size_t *scalars, struct err *err);
@@ -45,7 +47,7 @@ int json_text_member(struct json_text *j, bool *first, struct arena *arena, stru
 		     struct err *err);
 int json_text_element(struct json_text *j, bool *first, struct err *err);
 
-/* "…" with escapes; invalid UTF-8 is written as it is. */
+/* "…" with escapes; each byte that is no UTF-8 becomes U+FFFD. */
 void json_text_write_string(struct buf *b, struct str s);
 bool json_text_is_utf8(struct str s);
 

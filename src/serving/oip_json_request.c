@@ -46,14 +46,6 @@ static int read_whole(struct reader *r, uint64_t *ret, struct err *err)
 	return 0;
 }
 
-static int read_bool(struct reader *r, bool *ret, struct err *err)
-{
-	*ret = json_text_take_word(&r->text, "true");
-	if (*ret || json_text_take_word(&r->text, "false"))
-		return 0;
-	return json_text_fail(&r->text, err, "true or false is expected");
-}
-
 static int read_string(struct reader *r, struct str *ret, struct err *err)
 {
 	return json_text_string(&r->text, r->arena, ret, err);
@@ -91,7 +83,7 @@ static int read_item_parameters(struct reader *r, struct item *item, struct err 
 			rc = read_whole(r, &item->binary_size, err);
 			item->has_size = true;
 		} else if (str_eq(key, "binary_data")) {
-			rc = read_bool(r, &value, err);
+			rc = json_text_bool(&r->text, &value, err);
 			item->binary = value;
 		} else if (str_eq(key, "classification")) {
 			rc = read_whole(r, &n, err);
@@ -196,7 +188,7 @@ static int read_parameters(struct reader *r, struct err *err)
 
 	while ((rc = json_text_member(&r->text, &first, r->arena, &key, err)) > 0) {
 		if (str_eq(key, "binary_data_output"))
-			rc = read_bool(r, &r->request->binary_default, err);
+			rc = json_text_bool(&r->text, &r->request->binary_default, err);
 		else if (str_eq(key, "signature_name"))
 			rc = read_string(r, &r->request->signature, err);
 		else
@@ -228,9 +220,7 @@ static int read_request(struct reader *r, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	if (rc >= 0 && json_text_peek(&r->text) != 0)
-		return json_text_fail(&r->text, err, "Something follows the request");
-	return rc;
+	return rc < 0 ? rc : json_text_end(&r->text, err);
 }
 
 /* Elements from JSON, nested or flat: their number must be that of the shape. */

@@ -83,31 +83,42 @@ static int check_parameter(struct str key, struct err *err)
 		       key.data);
 }
 
+static int check_parameters(struct json_text *j, struct arena *arena, struct err *err)
+{
+	bool first = true, dependents;
+	struct str key;
+	int r;
+
+	while ((r = json_text_member(j, &first, arena, &key, err)) > 0) {
+		r = check_parameter(key, err);
+		if (r >= 0)
+			r = str_eq(key, "unload_dependents") ? json_text_bool(j, &dependents, err)
+							     : json_text_skip(j, NULL, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 int oip_change_parameters_json(struct str body, struct err *err)
 {
 	struct arena arena = ARENA_INIT(65536);
-	bool first = true, inner_first = true;
+	bool first = true;
 	struct json_text j;
 	struct str key;
 	int r = 0;
 
 	json_text_init(&j, body);
-	while (r >= 0 && json_text_peek(&j) != 0 &&
-	       (r = json_text_member(&j, &first, &arena, &key, err)) > 0) {
-		if (!str_eq(key, "parameters")) {
+	if (body.len == 0)
+		return 0;
+	while (r >= 0 && (r = json_text_member(&j, &first, &arena, &key, err)) > 0) {
+		if (!str_eq(key, "parameters"))
 			r = json_text_skip(&j, NULL, err);
-			continue;
-		}
-		while ((r = json_text_member(&j, &inner_first, &arena, &key, err)) > 0) {
-			r = check_parameter(key, err);
-			if (r >= 0)
-				r = json_text_skip(&j, NULL, err);
-			if (r < 0)
-				break;
-		}
+		else
+			r = check_parameters(&j, &arena, err);
 	}
 	arena_done(&arena);
-	return r;
+	return r < 0 ? r : json_text_end(&j, err);
 }
 
 int oip_change_parameters_pb(struct str entry, struct err *err)

@@ -8,6 +8,10 @@
 #include "serving/oip_route.h"
 #include "serving/predict.h"
 
+/* What is served, as an OpenAPI document: openapi.json. */
+extern const unsigned char oip_openapi[];
+extern const unsigned oip_openapi_len;
+
 /* Ends the call with {"error": …}. */
 void oip_rest_error(struct http_call *c, const struct err *err);
 /* Ends the call at once or later; borrows the route. */

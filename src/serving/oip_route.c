@@ -84,14 +84,14 @@ static int take_match(const struct match *m, struct arena *arena, struct oip_rou
 
 bool oip_route_takes(const char *path)
 {
-	return strncmp(path, "/v2/", 4) == 0 || strcmp(path, "/v2") == 0 || strcmp(path, "/v1/models") == 0;
+	return strncmp(path, "/v2/", 4) == 0 || strcmp(path, "/v2") == 0 || strcmp(path, "/v1/models") == 0 ||
+	       strcmp(path, "/openapi.json") == 0;
 }
 
 int oip_route_parse(const char *method, const char *path, struct arena *arena, struct oip_route *ret,
 		    struct err *err)
 {
 	struct str parts = str_from(path[0] == '/' ? path + 1 : path);
-	bool other_method = false;
 	struct match m;
 
 	*ret = (struct oip_route){.spec = {.name = {"", 0}}};
@@ -103,13 +103,13 @@ int oip_route_parse(const char *method, const char *path, struct arena *arena, s
 		if (routes[i].verb == OIP_NOT_OFFERED)
 			return err_set(err, ERR_UNSUPPORTED, "%.200s is not offered by this server", path);
 		if (strcmp(routes[i].method, method) != 0) {
-			other_method = true;
+			ret->allowed = routes[i].method;
 			continue;
 		}
 		ret->verb = routes[i].verb;
 		return take_match(&m, arena, ret, err);
 	}
-	if (other_method)
+	if (ret->allowed)
 		return err_set(err, ERR_METHOD, "%.16s is not allowed for %.200s", method, path);
 	return err_set(err, ERR_NOT_FOUND, "not found: %.200s", path);
 }

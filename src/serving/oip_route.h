@@ -15,6 +15,7 @@
  * first row that fits counts. */
 #define OIP_ROUTE_TABLE(X)                                                                                   \
 	X(OIP_SERVER, "GET", "v2")                                                                           \
+	X(OIP_OPENAPI, "GET", "openapi.json")                                                                \
 	X(OIP_LIVE, "GET", "v2/health/live")                                                                 \
 	X(OIP_READY, "GET", "v2/health/ready")                                                               \
 	X(OIP_MODELS, "GET", "v2/models")                                                                    \
@@ -45,6 +46,7 @@
 
 enum oip_verb {
 	OIP_SERVER,
+	OIP_OPENAPI,
 	OIP_LIVE,
 	OIP_READY,
 	OIP_MODELS,
@@ -62,6 +64,7 @@ enum oip_verb {
 struct oip_route {
 	enum oip_verb verb;
 	struct model_spec spec; /* name (empty: the path has none) and version */
+	const char *allowed;	/* with ERR_METHOD: the method that is meant */
 };
 
 /* Is the path one of this protocol's? */

@@ -90,14 +90,18 @@ static int wants_ready(struct str body, bool *ret, struct err *err)
 
 	*ret = false;
 	json_text_init(&j, body);
-	while (json_text_peek(&j) != 0 && (r = json_text_member(&j, &first, &arena, &key, err)) > 0) {
-		*ret |= str_eq(key, "ready") && json_text_peek(&j) == 't';
-		r = json_text_skip(&j, NULL, err);
+	if (body.len == 0)
+		return 0;
+	while ((r = json_text_member(&j, &first, &arena, &key, err)) > 0) {
+		if (!str_eq(key, "ready"))
+			r = json_text_skip(&j, NULL, err);
+		else
+			r = json_text_bool(&j, ret, err);
 		if (r < 0)
 			break;
 	}
 	arena_done(&arena);
-	return r;
+	return r < 0 ? r : json_text_end(&j, err);
 }
 
 static int answer_index(struct http_call *c, struct buf *b, struct err *err)
@@ -115,6 +119,9 @@ static int answer(struct http_call *c, const struct oip_route *route, struct buf
 	switch (route->verb) {
 	case OIP_SERVER:
 		oip_write_server(b);
+		return 0;
+	case OIP_OPENAPI:
+		buf_add(b, (const char *)oip_openapi, oip_openapi_len);
 		return 0;
 	case OIP_MODELS:
 		oip_write_models(&c->server->registry, b);
@@ -165,6 +172,13 @@ static void change_repository(struct http_call *c, const struct oip_route *route
 		oip_repository_change(c->server, &change, repository_done, c);
 }
 
+static void refuse(struct http_call *c, const struct oip_route *route, const struct err *err)
+{
+	if (err->code == ERR_METHOD)
+		http_add_header(c, "Allow", route->allowed);
+	oip_rest_error(c, err);
+}
+
 void oip_rest_handle(struct http_call *c)
 {
 	struct arena arena = ARENA_INIT(16384);
@@ -172,7 +186,7 @@ void oip_rest_handle(struct http_call *c)
 	struct err err = ERR_INIT;
 
 	if (oip_route_parse(c->method, c->path, &arena, &route, &err) < 0)
-		oip_rest_error(c, &err);
+		refuse(c, &route, &err);
 	else if (route.verb == OIP_INFER)
 		oip_rest_infer(c, &route);
 	else if (route.verb == OIP_LIVE || route.verb == OIP_READY)

@@ -187,8 +187,27 @@ def test_a_million_chunks(server):
 def test_repository_requests_that_make_no_sense(server):
     for body in ("[", "{", '{"ready":', "7", '{"parameters":7}'):
         assert send(server, "POST", "/v2/repository/models/m/load", body)[0] == 400
-    for body in ("[", "{", '{"ready":', "7"):
+    for body in ("[", "{", '{"ready":', "7", "\0", "{}\0", "{}x", '{"ready":1}', '{"ready":null}'):
         assert send(server, "POST", "/v2/repository/index", body)[0] == 400
+    for body in ("\0", "{}x", '{"parameters":{"unload_dependents":7}}'):
+        assert send(server, "POST", "/v2/repository/models/m/load", body)[0] == 400
+
+
+def test_names_that_are_no_text_are_told_as_text(server):
+    for path in ("/v2/models/%ff%c3/ready", "/v2/models/%ed%a0%80", "/v1/models/%ff", "/v2/models/" + "%c3%a4" * 150):
+        status, reply = send(server, "GET", path)  # JSON, whatever the name is and wherever it is cut
+        assert status in (400, 404) and (reply.get("error") or reply["name"]).isprintable()
+
+
+def test_a_refused_method_names_the_right_one(server):
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
+    c.request("DELETE", "/v2/models/m/infer")
+    reply = c.getresponse()
+    assert (reply.status, reply.headers["Allow"]) == (405, "POST") and reply.read()
+    c.close()
+
+
+def test_parameters_that_would_bring_a_model_along_are_refused(server):
     for name in ("config", "file:1/model.onnx"):
         status, reply = send(server, "POST", "/v2/repository/models/m/load", json.dumps({"parameters": {name: "{}"}}))
         assert status == 501 and name in reply["error"]
