@@ -5,6 +5,7 @@
 #include "serving/json_text.h"
 
 #define NUMBER_LEN_MAX 1024
+#define SURE_DIGITS 18 /* fit 64 bits behind one digit, whatever they are */
 #define EXACT_MANTISSA ((uint64_t)1 << 53)
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
@@ -21,6 +22,9 @@ static const char *take_digits(const char *p, uint64_t *mantissa, int *dropped)
 {
 	uint64_t more;
 
+	if (*mantissa < 10 && *dropped == 0)
+		for (const char *sure = p + SURE_DIGITS; p < sure && is_digit(*p); p++)
+			*mantissa = *mantissa * 10 + (uint64_t)(*p - '0');
 	for (; is_digit(*p); p++) {
 		if (*dropped == 0 && !__builtin_mul_overflow(*mantissa, (uint64_t)10, &more) &&
 		    !__builtin_add_overflow(more, (uint64_t)(*p - '0'), &more))
@@ -48,10 +52,12 @@ static const char *take_exponent(const char *p, int *ret)
 
 static bool take_special(struct json_text *j, struct json_number *ret)
 {
-	bool minus = json_text_peek(j) == '-';
-	const char *word = minus ? "-Infinity" : "Infinity";
+	int c = json_text_peek(j);
+	bool minus = c == '-' && j->end - j->pos > 1 && j->pos[1] == 'I';
 
-	if (json_text_take_word(j, word))
+	if (!minus && c != 'I' && c != 'N')
+		return false;
+	if (json_text_take_word(j, minus ? "-Infinity" : "Infinity"))
 		ret->value = minus ? -INFINITY : INFINITY;
 	else if (json_text_take_word(j, "NaN"))
 		ret->value = NAN;

@@ -18,7 +18,7 @@ static int scan_member(struct json_text *j, struct str key, struct arena *arena,
 	}
 	json_text_peek(j);
 	start = j->pos;
-	r = json_text_skip(j, &scalars, err);
+	r = (rows || columns) && json_text_skip_list(j, &scalars) ? 0 : json_text_skip(j, &scalars, err);
 	if (r < 0 || (!rows && !columns))
 		return r;
 	if (head->values.data)
@@ -37,7 +37,7 @@ int json_predict_scan(struct str body, struct arena *arena, struct json_predict_
 	struct str key;
 	int r;
 
-	*ret = (struct json_predict_head){.signature = {"", 0}};
+	*ret = (struct json_predict_head){.body = body, .signature = {"", 0}};
 	json_text_init(&j, body);
 	if (json_text_peek(&j) == 0)
 		return err_set(err, ERR_INVALID, "JSON Parse error: The document is empty");
@@ -132,7 +132,9 @@ static int read_rows(struct json_text *j, const struct signature *s, struct aren
 		if (r < 0)
 			return r;
 	} while (json_text_take(j, ','));
-	return 0;
+	return json_text_take(j, ']')
+		   ? 0
+		   : json_text_fail(j, err, "Missing a comma or ] after an array element.");
 }
 
 static int read_columns(struct json_text *j, const struct signature *s, struct arena *arena,
@@ -165,6 +167,8 @@ int json_predict_inputs(const struct json_predict_head *head, const struct signa
 		return r;
 	json_text_init(&j, head->values);
 	r = head->rows ? read_rows(&j, s, arena, builders, err) : read_columns(&j, s, arena, builders, err);
+	if (r < 0)
+		r = json_text_recheck(head->body, head->values, err);
 	for (size_t i = 0; i < s->input_count && r >= 0; i++)
 		r = json_builder_end(&builders[i], head->rows, &inputs[i], err);
 	*ret_inputs = inputs;

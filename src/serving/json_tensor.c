@@ -220,6 +220,20 @@ static int close_list(struct nesting *n, const struct json_builder *b, struct er
 	return 0;
 }
 
+/* Runs of plain numbers inside a list, as many as are there. The caller goes on with what comes next. */
+static int append_reals(struct json_text *j, struct json_builder *b, struct nesting *n, struct err *err)
+{
+	size_t taken;
+	int r = builder_room(b, err);
+
+	if (r < 0 || n->depth == 0 || (b->dtype != DT_FLOAT && b->dtype != DT_DOUBLE))
+		return r;
+	taken = json_text_reals(j, b->dtype == DT_FLOAT, b->data + b->count * b->size, b->cap - b->count);
+	b->count += taken;
+	n->counts[n->depth - 1] += (int64_t)taken;
+	return taken > 0;
+}
+
 /* Behind a value: 1 when another one follows, 0 when all lists are closed. */
 static int after_value(struct json_text *j, struct nesting *n, const struct json_builder *b, struct err *err)
 {
@@ -272,6 +286,10 @@ static int read_nested(struct json_text *j, struct json_builder *b, struct nesti
 				r = close_list(n, b, err);
 		} else {
 			r = set_leaf(n, n->depth, b, err);
+			if (r >= 0)
+				r = append_reals(j, b, n, err);
+			if (r == 1)
+				continue;
 			if (r >= 0)
 				r = append_scalar(j, c, b, err);
 		}

@@ -12,12 +12,13 @@
 
 /* What a predict body says before its signature is known. Views into the body. */
 struct json_predict_head {
+	struct str body;
 	struct str signature; /* "" when absent */
 	struct str values;    /* the text of "instances" or "inputs" */
 	bool rows;	      /* "instances" */
 	size_t scalars;	      /* upper bound of the elements in 'values' */
 };
-/* Passes once over the whole body and checks its syntax. ERR_INVALID. */
+/* Passes once over the whole body and checks its syntax, but for that of lists of numbers. ERR_INVALID. */
 int json_predict_scan(struct str body, struct arena *arena, struct json_predict_head *ret, struct err *err);
 
 /* Reads the values as inputs of the signature: *ret_inputs has *ret_count == s->input_count elements, in the

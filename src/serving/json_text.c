@@ -16,26 +16,14 @@ int json_text_fail(const struct json_text *j, struct err *err, const char *what)
 		       (size_t)(j->pos - j->start));
 }
 
-int json_text_peek(struct json_text *j)
-{
-	while (j->pos < j->end && (*j->pos == ' ' || *j->pos == '\n' || *j->pos == '\t' || *j->pos == '\r'))
-		j->pos++;
-	return j->pos < j->end ? (unsigned char)*j->pos : 0;
-}
-
-bool json_text_take(struct json_text *j, char c)
-{
-	if (json_text_peek(j) != (unsigned char)c || j->pos == j->end)
-		return false;
-	j->pos++;
-	return true;
-}
-
 bool json_text_take_word(struct json_text *j, const char *word)
 {
-	size_t len = strlen(word);
+	size_t len;
 
-	if (json_text_peek(j) != word[0] || (size_t)(j->end - j->pos) < len || memcmp(j->pos, word, len) != 0)
+	if (json_text_peek(j) != word[0])
+		return false;
+	len = strlen(word);
+	if ((size_t)(j->end - j->pos) < len || memcmp(j->pos, word, len) != 0)
 		return false;
 	j->pos += len;
 	return true;
@@ -181,8 +169,8 @@ static int skip_scalar(struct json_text *j, int c, struct err *err)
 		j->pos = end + 1;
 		return 0;
 	}
-	if (json_text_take_word(j, "true") || json_text_take_word(j, "false") ||
-	    json_text_take_word(j, "null"))
+	if ((c == 't' && json_text_take_word(j, "true")) || (c == 'f' && json_text_take_word(j, "false")) ||
+	    (c == 'n' && json_text_take_word(j, "null")))
 		return 0;
 	return json_text_number(j, &number, err);
 }

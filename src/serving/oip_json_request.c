@@ -110,7 +110,8 @@ static int read_data(struct reader *r, struct item *item, struct err *err)
 	json_text_peek(&r->text);
 	start = r->text.pos;
 	item->scalars = 0;
-	rc = json_text_skip(&r->text, &item->scalars, err);
+	rc =
+	    json_text_skip_list(&r->text, &item->scalars) ? 0 : json_text_skip(&r->text, &item->scalars, err);
 	item->data = (struct str){start, (size_t)(r->text.pos - start)};
 	item->has_data = true;
 	return rc;
@@ -223,6 +224,13 @@ static int read_request(struct reader *r, struct err *err)
 	return rc < 0 ? rc : json_text_end(&r->text, err);
 }
 
+static int recheck(const struct reader *r, const struct item *item, struct err *err)
+{
+	struct str all = {r->text.start, (size_t)(r->text.end - r->text.start)};
+
+	return json_text_recheck(all, item->data, err);
+}
+
 /* Elements from JSON, nested or flat: their number must be that of the shape. */
 static int values_from_json(struct reader *r, const struct item *item, struct named_tensor *to,
 			    struct err *err)
@@ -241,7 +249,7 @@ static int values_from_json(struct reader *r, const struct item *item, struct na
 	json_text_init(&j, item->data);
 	rc = json_builder_value(&b, &j, err);
 	if (rc < 0)
-		return rc;
+		return recheck(r, item, err);
 	if (b.count != t->count)
 		return err_set(err, ERR_INVALID, "input '%s' has %zu values, its shape needs %zu", alias,
 			       b.count, t->count);
@@ -312,6 +320,8 @@ static int make_outputs(struct reader *r, struct err *err)
 	if (!q->outputs || !q->output_binary)
 		return no_memory(err);
 	for (size_t i = 0; i < q->output_count; i++) {
+		if (r->outputs[i].has_data && recheck(r, &r->outputs[i], err) < 0)
+			return -err->code;
 		q->outputs[i] = r->outputs[i].name;
 		q->output_binary[i] =
 		    r->outputs[i].binary < 0 ? q->binary_default : r->outputs[i].binary == 1;

@@ -42,6 +42,7 @@ static void write_and_read(const struct json_predict_head *head, const struct si
 	int r = json_predict_write(head->rows, s, index, tensor, s->input_count, &b, &err);
 	assert(r == 0);
 	const char *values = strchr(b.data, ':') + 1;
+	again.body = (struct str){b.data, b.len};
 	again.values = (struct str){values, b.len - (size_t)(values - b.data) - 1};
 	if (!head->rows || tensor[0].dims[0] > 0) {
 		r = json_predict_inputs(&again, s, &arena, &read, &count, &err);

@@ -275,3 +275,112 @@ TEST(numbers_read_like_the_c_library_reads_them)
 		assert_true(j.pos == j.end);
 	}
 }
+
+/* Numbers as clients spell them, in lists long enough for the fast way, each against the C library. */
+static void write_number(struct buf *b, int kind)
+{
+	uint64_t bits = rng_u64(&test_rng);
+	double unit = (double)(bits >> 11) * 0x1p-53;
+	float narrow = (float)unit;
+
+	switch (kind) {
+	case 0:
+		buf_printf(b, "%.6f", unit - 0.5);
+		break;
+	case 1:
+		buf_printf(b, "%.17g", (double)narrow); /* Python's spelling of a float32 */
+		break;
+	case 2:
+		buf_printf(b, "%d", (int)(bits % 2000000) - 1000000);
+		break;
+	case 3:
+		buf_printf(b, "%.*f", (int)rng_below(&test_rng, 19), unit * 1000);
+		break;
+	case 4: /* exactly between two floats, and just beside it */
+		memcpy(&bits, &unit, sizeof(bits));
+		bits = (bits & ~(uint64_t)0x1fffffff) + 0x10000000 + rng_below(&test_rng, 5) - 2;
+		memcpy(&unit, &bits, sizeof(unit));
+		buf_printf(b, "%.18g", unit);
+		break;
+	default:
+		buf_printf(b, "%.*g", 1 + (int)rng_below(&test_rng, 25), unit * 1e-7);
+	}
+}
+
+TEST(long_lists_read_like_the_c_library_reads_each_number)
+{
+	static struct signature_tensor one_double[] = {
+	    {.alias = "x", .dtype = DT_DOUBLE, .unknown_rank = true}};
+	static const struct signature doubles = {"serving_default", "", 1, 1, one_double, one_double, NULL};
+
+	for (int round = 0; round < 600; round++) {
+		CLEANUP(buf) struct buf b = BUF_INIT;
+		struct arena arena = ARENA_INIT(MEMORY);
+		struct named_tensor *narrow, *wide;
+		struct json_predict_head head;
+		struct err err = ERR_INIT;
+		int count = 1 + (int)rng_below(&test_rng, 200);
+		const char *p;
+
+		buf_adds(&b, "{\"inputs\":[");
+		for (int i = 0; i < count; i++) {
+			buf_adds(&b, i == 0 ? "" : i % 3 ? "," : round % 2 ? ", " : " ,\n");
+			write_number(&b, round % 7 == 6 ? i % 6 : round % 7);
+		}
+		buf_adds(&b, "]}");
+		EXPECT_OK(parse(b.data, &floats, &arena, &narrow, &head, &err), &err);
+		EXPECT_OK(parse(b.data, &doubles, &arena, &wide, &head, &err), &err);
+		EXPECT_INT("floats", narrow->tensor.count, count);
+		EXPECT_INT("doubles", wide->tensor.count, count);
+		p = strchr(b.data, '[') + 1;
+		for (int i = 0; i < count; i++) {
+			char *end;
+			double expected = strtod(p, &end);
+			assert_true(((const double *)wide->tensor.data)[i] == expected);
+			assert_true(((const float *)narrow->tensor.data)[i] == (float)expected);
+			p = end + strspn(end, " ,\n");
+		}
+		arena_done(&arena);
+	}
+}
+
+TEST(what_is_wrong_in_a_long_list_is_found_and_said)
+{
+	static const struct {
+		const char *tail, *why;
+	} rows[] = {
+	    {"1,]", "JSON Parse error"},
+	    {"1 2]", "Missing a comma"},
+	    {"01,2]", "leading zero"},
+	    {"1.,2]", "fraction"},
+	    {"1e,2]", "exponent"},
+	    {"true]", "not of expected type"},
+	    {"\"a\"]", "not of expected type"},
+	    {"[1]]", "nested alike"},
+	    {"1}", "JSON Parse error"},
+	    {"1", "JSON Parse error"},
+	    {"1]]", "JSON Parse error"},
+	    {"-,1]", "JSON Parse error"},
+	    {"- 1]", "Invalid value"},
+	    {"{}]", "not of expected type"},
+	    {"1,,2]", "JSON Parse error"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(buf) struct buf b = BUF_INIT;
+		struct arena arena = ARENA_INIT(MEMORY);
+		struct named_tensor *in;
+		struct json_predict_head head;
+		struct err err = ERR_INIT;
+
+		buf_adds(&b, "{\"inputs\":[");
+		for (int k = 0; k < 100; k++)
+			buf_printf(&b, "%d.5,", k);
+		buf_printf(&b, "%s}", rows[i].tail);
+		if (parse(b.data, &floats, &arena, &in, &head, &err) >= 0)
+			fail_msg("row %zu was read", i);
+		if (!strstr(err.msg, rows[i].why))
+			fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.msg, rows[i].why);
+		arena_done(&arena);
+	}
+}
