@@ -42,6 +42,9 @@ void fields_init(const struct field *fields, void *object)
 		case FIELD_PROGRESS:
 			*MEMBER(struct progress, object, f) = PROGRESS_NONE;
 			break;
+		case FIELD_GROUP:
+			fields_init(f->group, MEMBER(char, object, f));
+			break;
 		}
 	}
 }
@@ -55,6 +58,8 @@ void fields_done(const struct field *fields, void *object)
 		} else if (f->type == FIELD_STRINGS || f->type == FIELD_ENV) {
 			strings_free(*MEMBER(char **, object, f));
 			*MEMBER(char **, object, f) = NULL;
+		} else if (f->type == FIELD_GROUP) {
+			fields_done(f->group, MEMBER(char, object, f));
 		}
 	}
 }
@@ -93,6 +98,9 @@ void fields_copy(const struct field *fields, const void *from, void *to)
 			break;
 		case FIELD_PROGRESS:
 			*MEMBER(struct progress, to, f) = *MEMBER(const struct progress, from, f);
+			break;
+		case FIELD_GROUP:
+			fields_copy(f->group, MEMBER(const char, from, f), MEMBER(char, to, f));
 			break;
 		}
 	}
@@ -277,6 +285,14 @@ static void parse_word(struct json_reader *r, const struct field *f, int *ret)
 		*ret = i;
 }
 
+static void parse_group(struct json_reader *r, const struct field *f, void *object)
+{
+	struct err err = ERR_INIT;
+	const json_t *j = json_get_object(r, f->key);
+	if (j && fields_parse(f->group, f->key, j, object, &err) < 0)
+		json_reader_fail(r, "%s", err.msg);
+}
+
 int fields_parse(const struct field *fields, const char *what, const json_t *j, void *object, struct err *err)
 {
 	if (!json_is_object(j))
@@ -320,6 +336,9 @@ int fields_parse(const struct field *fields, const char *what, const json_t *j, 
 			break;
 		case FIELD_PROGRESS:
 			progress_parse(json_get_object(&r, f->key), MEMBER(struct progress, object, f));
+			break;
+		case FIELD_GROUP:
+			parse_group(&r, f, MEMBER(char, object, f));
 			break;
 		}
 	}

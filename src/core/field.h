@@ -25,6 +25,7 @@ enum field_type {
 	FIELD_TIME,	/* int64_t Unix milliseconds; "2026-11-25T08:30:00Z" in JSON; 0 = not set */
 	FIELD_WORD,	/* enum, a word in JSON */
 	FIELD_PROGRESS, /* struct progress */
+	FIELD_GROUP, /* a struct with a table of its own; an object in JSON, absent when all are defaults */
 };
 
 struct field {
@@ -40,7 +41,8 @@ struct field {
 	const char *pattern; /* for the schema only: what 'check' enforces */
 	/* Of a string, or of each string of a list (for FIELD_ENV the whole "KEY=value"). Optional. */
 	int (*check)(const char *key, const char *value, struct err *err);
-	const char *about; /* one sentence, for the schema and the help */
+	const struct field *group; /* FIELD_GROUP: offsets are of the struct at 'offset' */
+	const char *about;	   /* one sentence, for the schema and the help */
 };
 
 /* 'fields' ends with a NULL key. 'object' is the struct the offsets are of. */

@@ -73,6 +73,27 @@ static json_t *format_env(char *const *strings)
 	return object;
 }
 
+static bool is_default(const struct field *f, const void *object)
+{
+	return f->type == FIELD_INT && *MEMBER(int64_t, object, f) == f->number;
+}
+
+static json_t *format_field(const struct field *f, const void *object);
+
+static json_t *format_group(const struct field *fields, const void *object)
+{
+	json_t *j = json_object();
+	for (const struct field *f = fields; f->key; f++) {
+		json_t *value = is_default(f, object) ? NULL : format_field(f, object);
+		if (value)
+			json_object_set_new(j, f->key, value);
+	}
+	if (json_object_size(j))
+		return j;
+	json_decref(j);
+	return NULL;
+}
+
 /* NULL when the field is not set. */
 static json_t *format_field(const struct field *f, const void *object)
 {
@@ -103,7 +124,7 @@ static json_t *format_field(const struct field *f, const void *object)
 		return format_cpu(*MEMBER(int64_t, object, f));
 	case FIELD_DURATION: {
 		int64_t ms = *MEMBER(int64_t, object, f);
-		return ms ? format_duration(ms) : NULL;
+		return ms != f->number ? format_duration(ms) : NULL;
 	}
 	case FIELD_TIME: {
 		char text[32];
@@ -118,6 +139,8 @@ static json_t *format_field(const struct field *f, const void *object)
 		return json_string(f->words[*MEMBER(int, object, f)]);
 	case FIELD_PROGRESS:
 		return progress_format(MEMBER(struct progress, object, f));
+	case FIELD_GROUP:
+		return format_group(f->group, MEMBER(char, object, f));
 	}
 	return NULL;
 }
@@ -149,6 +172,8 @@ static json_t *schema_string(const struct field *f)
 	return j;
 }
 
+static json_t *schema_properties(const struct field *fields);
+
 static json_t *schema_type(const struct field *f)
 {
 	switch (f->type) {
@@ -176,6 +201,9 @@ static json_t *schema_type(const struct field *f)
 		return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
 	case FIELD_PROGRESS:
 		return json_pack("{s:s}", "type", "object");
+	case FIELD_GROUP:
+		return json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties",
+				 schema_properties(f->group));
 	}
 	return json_object();
 }
@@ -187,7 +215,7 @@ static json_t *schema_default(const struct field *f)
 		return f->text ? json_string(f->text) : NULL;
 	case FIELD_INT:
 	case FIELD_INT32:
-		return json_integer(f->number);
+		return f->number < f->min ? NULL : json_integer(f->number);
 	case FIELD_BYTES:
 		return format_bytes(f->number);
 	case FIELD_CPU:
@@ -201,7 +229,7 @@ static json_t *schema_default(const struct field *f)
 	}
 }
 
-json_t *fields_schema(const struct field *fields, const char *title)
+static json_t *schema_properties(const struct field *fields)
 {
 	json_t *properties = json_object();
 	for (const struct field *f = fields; f->key; f++) {
@@ -213,7 +241,12 @@ json_t *fields_schema(const struct field *fields, const char *title)
 			json_object_set_new(j, "description", json_string(f->about));
 		json_object_set_new(properties, f->key, j);
 	}
+	return properties;
+}
+
+json_t *fields_schema(const struct field *fields, const char *title)
+{
 	return json_pack("{s:s, s:s, s:s, s:b, s:o}", "$schema",
 			 "https://json-schema.org/draft/2020-12/schema", "title", title, "type", "object",
-			 "additionalProperties", 0, "properties", properties);
+			 "additionalProperties", 0, "properties", schema_properties(fields));
 }

@@ -35,6 +35,7 @@ bool job_state_may_move(enum job_state from, enum job_state to); /* the one tabl
 	X(FAIL_PREEMPTED, "preempted", 1)                                                                    \
 	X(FAIL_ENVIRONMENT, "environment", 0) /* environment or package could not be built */                \
 	X(FAIL_TIMEOUT, "timeout", 0)	      /* max_duration passed */                                      \
+	X(FAIL_HUNG, "hung", 1)		      /* hang_timeout passed without a sign of life */               \
 	X(FAIL_PLATFORM, "platform", 1)	      /* our own fault: disk full, runtime broken */                 \
 	X(FAIL_CANCELLED, "cancelled", 0)
 enum fail_class {
@@ -46,6 +47,17 @@ enum fail_class {
 const char *fail_word(enum fail_class c);
 int fail_parse(const char *word, enum fail_class *ret); /* -1 when unknown */
 bool fail_is_retried(enum fail_class c);
+
+/* When a failed attempt is repeated, and after what time. */
+struct job_retry {
+	int64_t limit; /* 0 to 100 repetitions; -1 = the specification's max_retries */
+	char **on;     /* words of FAIL_TABLE; NULL = those that are retried by default */
+	struct job_backoff {
+		int64_t initial_ms; /* before the second attempt */
+		int64_t factor;	    /* 1 to 10, with each further one */
+		int64_t max_ms;
+	} backoff;
+};
 
 enum network_mode {
 	NETWORK_EGRESS, /* default: own namespace, outgoing traffic through a user-mode NAT, host's loopback
@@ -71,16 +83,25 @@ struct job_spec {
 	struct resources limits; /* "cpu", "memory", "gpu" in JSON; defaults 1 core, 2 GiB, 0 */
 	char *prepare_command;	 /* sh -c, before; NULL = none */
 	char *finish_command;	 /* sh -c, after success or failure of the main command */
-	int64_t max_retries;	 /* 0 to 100, default 0 */
-	int64_t max_duration_ms; /* 0 = no limit */
-	int64_t priority;	 /* 0 to 100, higher wins, default 50 */
-	int64_t max_processes;	 /* pids limit, default 1024 */
+	int64_t max_retries;	 /* 0 to 100, default 0; short for retry.limit */
+	struct job_retry retry;
+	int64_t grace_period_ms;  /* from SIGTERM to SIGKILL; default 10 s */
+	int64_t hang_timeout_ms;  /* no output, step or processor time for so long: hung; 0 = not watched */
+	int64_t queue_timeout_ms; /* not started so long after its submission: failed; 0 = waits for ever */
+	int64_t max_duration_ms;  /* 0 = no limit */
+	int64_t priority;	  /* 0 to 100, higher wins, default 50 */
+	int64_t max_processes;	  /* pids limit, default 1024 */
 	enum network_mode network;
 };
 void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);
 int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err); /* into an initialised spec */
 json_t *job_spec_format(const struct job_spec *s); /* returns owned; only fields that are set */
+/* Is an attempt that ended with 'class' repeated, when it was number 'attempt' (from 1)? Preemption is no
+ * fault of the job's and does not count against the limit. */
+bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t attempt);
+int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t attempt); /* before the one after 'attempt' */
+int64_t job_spec_retry_limit(const struct job_spec *s);
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret);
 extern const char *const job_spec_fields[]; /* NULL-terminated names, for help, completion and OpenAPI */
 json_t *job_spec_schema(void); /* JSON Schema 2020-12 of the specification, from the same table; owned */

@@ -12,6 +12,12 @@
 static const char *const network_words[] = {"egress", "none", NULL};
 static const char *const kind_words[] = {"folder", "python", NULL};
 
+static const char *const fail_words[] = {
+#define WORD(code, word, retried) word,
+    FAIL_TABLE(WORD)
+#undef WORD
+	NULL};
+
 #define GIB (1LL << 30)
 #define DAY_MS (24LL * 3600 * 1000)
 
@@ -49,6 +55,14 @@ static const char *const kind_words[] = {"folder", "python", NULL};
 	  .about = "Shell command after the main one, whether it succeeded or failed.")                      \
 	X("max_retries", FIELD_INT, max_retries, .min = 0, .max = 100,                                       \
 	  .about = "How often a failed attempt is repeated.")                                                \
+	X("retry", FIELD_GROUP, retry, .group = retry_fields,                                                \
+	  .about = "Rules of repetition: limit, on (classes of failure), backoff.")                          \
+	X("grace_period", FIELD_DURATION, grace_period_ms, .min = 0, .max = 3600 * 1000, .number = 10000,    \
+	  .about = "Time from SIGTERM to SIGKILL; 10s when absent.")                                         \
+	X("hang_timeout", FIELD_DURATION, hang_timeout_ms, .min = 0, .max = 7 * DAY_MS,                      \
+	  .about = "Stopped as hung after so long without output or use of the processor; absent: never.")   \
+	X("queue_timeout", FIELD_DURATION, queue_timeout_ms, .min = 0, .max = 366 * DAY_MS,                  \
+	  .about = "Fails when it was not started so long after its submission; absent: waits for ever.")    \
 	X("max_duration", FIELD_DURATION, max_duration_ms, .min = 0, .max = 366 * DAY_MS,                    \
 	  .about = "Longest run of one attempt: '2h', '90s'; absent for no limit.")                          \
 	X("priority", FIELD_INT, priority, .min = 0, .max = 100, .number = 50, .about = "Higher wins.")      \
@@ -56,6 +70,50 @@ static const char *const kind_words[] = {"folder", "python", NULL};
 	  .about = "Limit of processes and threads.")                                                        \
 	X("network", FIELD_WORD, network, .words = network_words,                                            \
 	  .about = "'egress' for outgoing traffic only, 'none' for no network.")
+
+static const struct field backoff_fields[] = {{.key = "initial",
+					       .type = FIELD_DURATION,
+					       .offset = offsetof(struct job_backoff, initial_ms),
+					       .min = 1,
+					       .max = DAY_MS,
+					       .number = 1000,
+					       .about = "Wait before the second attempt."},
+					      {.key = "factor",
+					       .type = FIELD_INT,
+					       .offset = offsetof(struct job_backoff, factor),
+					       .min = 1,
+					       .max = 10,
+					       .number = 2,
+					       .about = "By what the wait grows with each further attempt."},
+					      {.key = "max",
+					       .type = FIELD_DURATION,
+					       .offset = offsetof(struct job_backoff, max_ms),
+					       .min = 1,
+					       .max = 7 * DAY_MS,
+					       .number = 300000,
+					       .about = "The longest wait."},
+					      {.key = NULL}};
+
+static const struct field retry_fields[] = {
+    {.key = "limit",
+     .type = FIELD_INT,
+     .offset = offsetof(struct job_retry, limit),
+     .min = 0,
+     .max = 100,
+     .number = -1,
+     .about = "How often a failed attempt is repeated; max_retries when absent."},
+    {.key = "on",
+     .type = FIELD_STRINGS,
+     .offset = offsetof(struct job_retry, on),
+     .cap = 32,
+     .words = fail_words,
+     .about = "After which classes of failure; user_error, lost, preempted, hung and platform when absent."},
+    {.key = "backoff",
+     .type = FIELD_GROUP,
+     .offset = offsetof(struct job_retry, backoff),
+     .group = backoff_fields,
+     .about = "Waits between attempts."},
+    {.key = NULL}};
 
 static const struct field fields[] = {
 #define FIELD(name_, type_, member, ...)                                                                     \
@@ -132,6 +190,30 @@ static int check_whole(const struct job_spec *s, struct err *err)
 		return err_set(err, ERR_INVALID, "command and args together have more than %d items",
 			       CORE_ARGS_MAX);
 	return 0;
+}
+
+int64_t job_spec_retry_limit(const struct job_spec *s)
+{
+	return s->retry.limit >= 0 ? s->retry.limit : s->max_retries;
+}
+
+bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t attempt)
+{
+	bool is_listed = !s->retry.on && fail_is_retried(class);
+	if (class == FAIL_NONE || class == FAIL_CANCELLED)
+		return false;
+	for (size_t i = 0; s->retry.on && s->retry.on[i]; i++)
+		is_listed |= !strcmp(s->retry.on[i], fail_word(class));
+	return is_listed && (class == FAIL_PREEMPTED || attempt <= job_spec_retry_limit(s));
+}
+
+int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t attempt)
+{
+	const struct job_backoff *b = &s->retry.backoff;
+	int64_t ms = b->initial_ms;
+	for (int64_t i = 1; i < attempt && ms < b->max_ms && b->factor > 1; i++)
+		ms *= b->factor;
+	return ms < b->max_ms ? ms : b->max_ms;
 }
 
 int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err)

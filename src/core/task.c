@@ -46,6 +46,8 @@ static const char *const fail_words[] = {
 	X("gpu", FIELD_INT, limits.gpu, .min = -1, .max = INT64_MAX)                                         \
 	X("max_processes", FIELD_INT, max_processes, .min = -1, .max = INT64_MAX, .number = 1024)            \
 	X("max_duration_ms", FIELD_INT, max_duration_ms, .min = 0, .max = INT64_MAX)                         \
+	X("grace_ms", FIELD_INT, grace_ms, .min = 0, .max = INT64_MAX, .number = 10000)                      \
+	X("hang_timeout_ms", FIELD_INT, hang_timeout_ms, .min = 0, .max = INT64_MAX)                         \
 	X("network", FIELD_WORD, network, .words = network_words)                                            \
 	X("port_hint", FIELD_INT, port_hint, .min = 0, .max = 65535)
 

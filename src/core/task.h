@@ -30,6 +30,8 @@ struct task_spec {
 	struct resources limits;
 	int64_t max_processes;
 	int64_t max_duration_ms; /* 0 = none; the backend enforces it with class FAIL_TIMEOUT */
+	int64_t grace_ms;	 /* from SIGTERM to SIGKILL when the backend stops it by itself */
+	int64_t hang_timeout_ms; /* 0 = none; the backend enforces it with class FAIL_HUNG */
 	enum network_mode network;
 	int64_t port_hint; /* TASK_MODEL: port to try first; 0 = any of the backend's range */
 };

@@ -185,6 +185,7 @@ struct ctl_task *task_find(struct ctl *c, const char *name);
 struct ctl_task *task_know(struct ctl *c, const char *name, const char *owner, enum task_kind kind,
 			   int64_t attempt);
 void task_stop(struct ctl_task *t, enum fail_class why);
+void task_stop_within(struct ctl_task *t, enum fail_class why, int64_t grace_ms);
 void task_advance(struct ctl_task *t);
 void task_dirty(struct ctl_task *t);
 void task_drop(void *task);

@@ -77,7 +77,7 @@ void job_dirty(struct ctl_job *cj)
 static void deadline_read(struct ctl_job *cj)
 {
 	int64_t left = cj->job->deadline_ms - ctl_wall(cj->ctl);
-	if (left < 60000)
+	if (left < 60000 && !cj->ctl->attached)
 		left = 60000;
 	if (cj->job->state == JOB_STARTING && left > CTL_STARTING_MS)
 		left = CTL_STARTING_MS;
@@ -309,13 +309,14 @@ static void end_with_retry(struct ctl_job *cj, const struct task_status *end)
 {
 	struct job_move *m = move_begin(cj, JOB_QUEUED, "retry");
 	char wait[32];
-	int64_t backoff = ctl_backoff(cj->ctl, cj->job->attempt);
+	int64_t backoff = job_spec_backoff_ms(&cj->job->spec, cj->job->attempt);
+	backoff += (int64_t)rng_below(cj->ctl->config.rng, (uint64_t)backoff / 10 + 1);
 	unit_format_duration(backoff, wait);
 	cj->not_before_ms = ctl_now(cj->ctl) + backoff;
 	snprintf(m->after.message, sizeof(m->after.message),
 		 "attempt %lld of %lld ended (%s): %.300s; the next one starts in %s",
-		 (long long)cj->job->attempt, (long long)cj->job->spec.max_retries + 1, fail_word(end->fail),
-		 end->message, wait);
+		 (long long)cj->job->attempt, (long long)job_spec_retry_limit(&cj->job->spec) + 1,
+		 fail_word(end->fail), end->message, wait);
 	move_commit(m, "controller");
 }
 
@@ -323,7 +324,7 @@ static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 {
 	bool was_cancelled =
 	    end->fail == FAIL_CANCELLED || (cj->job->cancel_requested && end->fail != FAIL_NONE);
-	if (!was_cancelled && fail_is_retried(end->fail) && cj->job->attempt <= cj->job->spec.max_retries) {
+	if (!was_cancelled && job_spec_retries(&cj->job->spec, end->fail, cj->job->attempt)) {
 		end_with_retry(cj, end);
 		return;
 	}
@@ -423,11 +424,32 @@ static void advance_with_task(struct ctl_job *cj, struct ctl_task *t)
 		return;
 	}
 	if (cj->job->cancel_requested)
-		task_stop(t, FAIL_CANCELLED);
+		task_stop_within(t, FAIL_CANCELLED, cj->job->spec.grace_period_ms);
 	else if (cj->deadline_at_ms && ctl_now(c) >= cj->deadline_at_ms)
-		task_stop(t, FAIL_TIMEOUT);
+		task_stop_within(t, FAIL_TIMEOUT, cj->job->spec.grace_period_ms);
 	if (cj->deadline_at_ms && ctl_now(c) < cj->deadline_at_ms)
 		timer_set_earlier(c, &cj->again, cj->deadline_at_ms);
+}
+
+/* A job that never started has a deadline of its own; a retry has none. */
+static bool queue_time_is_over(struct ctl_job *cj)
+{
+	char limit[32];
+	if (!cj->deadline_at_ms || cj->job->attempt)
+		return false;
+	if (ctl_now(cj->ctl) < cj->deadline_at_ms) {
+		timer_set_earlier(cj->ctl, &cj->again, cj->deadline_at_ms);
+		return false;
+	}
+	struct job_move *m = move_begin(cj, JOB_FAILED, "queue_timeout");
+	unit_format_duration(cj->job->spec.queue_timeout_ms, limit);
+	m->after.fail = FAIL_TIMEOUT;
+	snprintf(m->after.message, sizeof(m->after.message),
+		 "was not started within its queue_timeout of %s (%.300s); submit it again with more time or "
+		 "a smaller request",
+		 limit, cj->job->message);
+	move_commit(m, "controller");
+	return true;
 }
 
 void job_advance(struct ctl_job *cj)
@@ -448,6 +470,8 @@ void job_advance(struct ctl_job *cj)
 		else
 			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
 	} else if (job->state == JOB_QUEUED) {
+		if (queue_time_is_over(cj))
+			return;
 		if (cj->tasks || cj->want.place != WANT_WAITS)
 			job_place(cj); /* what is left of the last attempt goes first */
 	} else {

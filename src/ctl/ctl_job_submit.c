@@ -41,6 +41,8 @@ void job_fill(struct ctl *c, const struct principal *who, struct job *job)
 	snprintf(job->reason, sizeof(job->reason), "queued");
 	snprintf(job->message, sizeof(job->message), "waits for its turn");
 	job->created_ms = job->queued_ms = ctl_wall(c);
+	if (job->spec.queue_timeout_ms)
+		job->deadline_ms = job->created_ms + job->spec.queue_timeout_ms;
 	snprintf(job->output_uri, sizeof(job->output_uri), "fds://%s/jobs/%s/output/", job->org, job->id);
 }
 

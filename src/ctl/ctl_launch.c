@@ -59,6 +59,8 @@ int launch_job(struct ctl *c, const struct job *job, struct err *err)
 	t.limits = s->limits;
 	t.max_processes = s->max_processes;
 	t.max_duration_ms = s->max_duration_ms;
+	t.grace_ms = s->grace_period_ms;
+	t.hang_timeout_ms = s->hang_timeout_ms;
 	t.network = s->network;
 	return c->config.backend->ops->launch(c->config.backend, &t, err);
 }

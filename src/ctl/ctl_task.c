@@ -76,12 +76,17 @@ static bool may_ask(struct ctl_task *t, bool is_removal)
 	return true;
 }
 
-void task_stop(struct ctl_task *t, enum fail_class why)
+void task_stop_within(struct ctl_task *t, enum fail_class why, int64_t grace_ms)
 {
 	struct backend *b = t->ctl->config.backend;
 	struct err err = ERR_INIT;
-	if (may_ask(t, false) && b->ops->stop(b, t->status.name, why, CTL_STOP_GRACE_MS, &err) < 0)
+	if (may_ask(t, false) && b->ops->stop(b, t->status.name, why, grace_ms, &err) < 0)
 		log_warn("task.stop task=%s error=\"%s\"", t->status.name, err.msg);
+}
+
+void task_stop(struct ctl_task *t, enum fail_class why)
+{
+	task_stop_within(t, why, CTL_STOP_GRACE_MS);
 }
 
 static void task_remove(struct ctl_task *t)

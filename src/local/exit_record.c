@@ -132,6 +132,13 @@ static void describe_stop(enum fail_class why, const struct task_spec *spec, boo
 			 "ran longer than its limit of %s; run it again with a longer maximum duration%s",
 			 limit, hard);
 		break;
+	case FAIL_HUNG:
+		unit_format_duration(spec ? spec->hang_timeout_ms : 0, limit);
+		snprintf(ret->message, sizeof(ret->message),
+			 "hung: no output and no use of the processor for %s; look at the last lines of the "
+			 "log, or run it again with a longer hang_timeout%s",
+			 limit, hard);
+		break;
 	case FAIL_LOST:
 		snprintf(ret->message, sizeof(ret->message), "this machine was shut down%s", hard);
 		break;

@@ -19,6 +19,7 @@
 #include "local/shim_int.h"
 
 #define SHUTDOWN_GRACE_MS 10000
+#define IDLE_CPU_USEC 10000 /* of a second; less is no sign of life */
 #define EXIT_RETRY_MS 1000
 
 /* ---- the end ---- */
@@ -100,8 +101,31 @@ static void on_term(void *arg)
 
 static void on_duration(void *arg)
 {
-	const struct task_stop stop = {.why = FAIL_TIMEOUT, .grace_ms = SHUTDOWN_GRACE_MS};
-	take_stop(arg, &stop);
+	struct shim *s = arg;
+	const struct task_stop stop = {.why = FAIL_TIMEOUT, .grace_ms = s->spec.grace_ms};
+	take_stop(s, &stop);
+}
+
+/* ---- the hang watch ---- */
+
+static int64_t now_ms(void)
+{
+	return clock_monotonic_ms(&clock_real);
+}
+
+/* Output and processor time are signs of life; a program that waits for ever shows neither. */
+static void watch_hang(struct shim *s)
+{
+	if (!s->spec.hang_timeout_ms || !s->program_ran || s->stop_wanted)
+		return;
+	if (s->cpu_usec - s->hang_cpu_usec >= IDLE_CPU_USEC) {
+		s->hang_cpu_usec = s->cpu_usec;
+		s->alive_ms = now_ms();
+	}
+	if (now_ms() - s->alive_ms < s->spec.hang_timeout_ms)
+		return;
+	const struct task_stop stop = {.why = FAIL_HUNG, .grace_ms = s->spec.grace_ms};
+	take_stop(s, &stop);
 }
 
 /* ---- the container ---- */
@@ -116,6 +140,7 @@ static void note_stage(struct shim *s, const struct container_progress *p)
 	if (!s->program_ran && (is_main_stage(p->stage) || strcmp(p->stage, STAGE_FINISH) == 0)) {
 		s->program_ran = true;
 		s->program_started_ms = p->stage_started_ms;
+		s->alive_ms = now_ms();
 		shim_set_phase(s, TASK_RUNNING, s->spec.kind == TASK_MODEL ? "loading" : "running");
 		if (s->spec.max_duration_ms > 0)
 			loop_timer_set(s->duration_timer, s->spec.max_duration_ms, 0);
@@ -145,6 +170,7 @@ static void on_sample(void *arg)
 		take_stop(s, &stop);
 	look_at_stage(s);
 	shim_sample(s);
+	watch_hang(s);
 }
 
 static bool on_output(void *arg, const char *data, size_t len)
@@ -152,6 +178,7 @@ static bool on_output(void *arg, const char *data, size_t len)
 	struct shim *s = arg;
 	if (!s->program_ran)
 		look_at_stage(s); /* its first lines count already */
+	s->alive_ms = now_ms();
 	return shim_take_output(s, data, len);
 }
 

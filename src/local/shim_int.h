@@ -44,6 +44,10 @@ struct shim {
 	bool status_waits;
 	int64_t status_written_ms; /* monotonic */
 	int64_t sampled_ms, sampled_cpu_usec, sample_count;
+	int64_t cpu_usec; /* as of the last look */
+
+	/* Hang watch: the last sign of life (monotonic) and the processor time that was counted as one. */
+	int64_t alive_ms, hang_cpu_usec;
 
 	/* shim_model.c */
 	int listen_fd, ready_fd, ready_write_fd, port;

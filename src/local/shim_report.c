@@ -97,6 +97,7 @@ void shim_sample(struct shim *s)
 		shim_set_progress(s, &p);
 	if (container_stats(s->spec.name, &stats, &err) < 0)
 		return;
+	s->cpu_usec = stats.cpu_usec;
 	int64_t now = now_ms(), unix_ms = clock_wall_ms(&clock_real);
 	bool keep = s->sample_count < SAMPLES_DENSE || s->sample_count % 10 == 0;
 	if (s->sampled_ms && now > s->sampled_ms && keep) {

@@ -129,6 +129,7 @@ void sim_check_settled(struct sim *s);
 void sim_plan_set(struct sim *s, const char *name, struct sim_plan plan);
 struct sim_submit_options {
 	const char *org, *key, *body, *framework, *package;
+	const char *more; /* further fields of the specification, as JSON */
 	int64_t cpu_milli, memory_bytes, gpu, priority, max_retries, max_duration_ms;
 	enum role role;
 };

@@ -54,6 +54,20 @@ static void on_forgotten(void *arg, const struct ctl_result *result, const struc
 {
 }
 
+/* The fields that a story sets and struct sim_submit_options has no room for. */
+static void take_more(struct job_spec *spec, const char *more)
+{
+	struct err err = ERR_INIT;
+	if (!more)
+		return;
+	CLEANUP(json) json_t *whole = job_spec_format(spec), *fields = json_loads(more, 0, NULL);
+	assert_non_null(fields);
+	json_object_update(whole, fields);
+	job_spec_done(spec);
+	job_spec_init(spec);
+	EXPECT_OK(job_spec_parse(whole, spec, &err), &err);
+}
+
 void sim_submit_begin(struct sim *s, const char *name, struct sim_submit_options o, struct sim_request *ret)
 {
 	struct principal who;
@@ -79,6 +93,7 @@ void sim_submit_begin(struct sim *s, const char *name, struct sim_submit_options
 	spec.max_duration_ms = o.max_duration_ms;
 	digest_of(o.body ? o.body : name, strlen(o.body ? o.body : name), body);
 	struct ctl_idempotency idem = {.key = o.key, .body_sha256 = body};
+	take_more(&spec, o.more);
 	*ret = (struct sim_request){0};
 	ctl_job_submit(s->ctl, &who, &spec, &idem, on_result, ret);
 	job_spec_done(&spec);

@@ -48,6 +48,57 @@ TEST(a_job_is_retried_up_to_its_limit)
 	sim_free(s);
 }
 
+TEST(the_classes_that_are_retried_are_the_specifications)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_OUT_OF_MEMORY, .fails = 2});
+	sim_submit(s, "a", .more = "{\"retry\": {\"limit\": 2, \"on\": [\"out_of_memory\"]}}");
+	sim_plan_set(s, "b", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER, .fails = 1});
+	sim_submit(s, "b", .more = "{\"retry\": {\"limit\": 2, \"on\": [\"lost\"]}}");
+	sim_until_state(s, "b", JOB_FAILED);
+	EXPECT_STARTS(s, "b", 1);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 3);
+	sim_free(s);
+}
+
+TEST(the_wait_between_attempts_grows_as_the_specification_says)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 0, .fail = FAIL_USER});
+	sim_submit(s, "a",
+		   .more = "{\"retry\": {\"limit\": 4, \"backoff\": {\"initial\": \"100s\", \"factor\": 3, "
+			   "\"max\": \"400s\"}}}");
+	int64_t begin = s->now_ms;
+	sim_until_state(s, "a", JOB_FAILED);
+	/* 100 + 300 + 400 + 400 seconds, a tenth more at most, and the attempts themselves */
+	assert_in_range(s->now_ms - begin, 1200 * SEC, 1350 * SEC);
+	EXPECT_STARTS(s, "a", 5);
+	sim_free(s);
+}
+
+TEST(a_job_that_is_not_started_in_time_fails_and_says_what_it_waited_for)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "holder", (struct sim_plan){.run_ms = -1});
+	sim_submit(s, "holder", .cpu_milli = 4000);
+	sim_until_state(s, "holder", JOB_RUNNING);
+	sim_submit(s, "a", .cpu_milli = 4000, .more = "{\"queue_timeout\": \"30s\", \"max_retries\": 3}");
+	int64_t begin = s->now_ms;
+	sim_until_state(s, "a", JOB_FAILED);
+	assert_in_range(s->now_ms - begin, 29 * SEC, 31 * SEC);
+	EXPECT_WHY(s, "a", "queue_timeout of 30s");
+	EXPECT_WHY(s, "a", "holder");
+	EXPECT_STARTS(s, "a", 0);
+	sim_submit(s, "b", .cpu_milli = 4000, .more = "{\"queue_timeout\": \"1h\"}");
+	sim_run(s, 1800 * SEC);
+	sim_crash(s);
+	sim_start(s);
+	sim_until_state(s, "b", JOB_FAILED);
+	assert_in_range(s->now_ms - begin, 3600 * SEC, 3700 * SEC);
+	sim_free(s);
+}
+
 TEST(out_of_memory_is_not_retried)
 {
 	struct sim *s = sim_new();

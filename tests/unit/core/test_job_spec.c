@@ -44,6 +44,66 @@ TEST(defaults_are_filled_in)
 	job_spec_done(&s);
 }
 
+TEST(a_failure_is_repeated_by_the_rules_of_its_class)
+{
+	static const struct {
+		const char *spec;
+		enum fail_class class;
+		int64_t attempt;
+		bool again;
+	} rows[] = {
+	    {"{\"module\":\"a\"}", FAIL_USER, 1, false},
+	    {"{\"module\":\"a\"}", FAIL_PREEMPTED, 9, true},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_USER, 2, true},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_USER, 3, false},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_HUNG, 1, true},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_TIMEOUT, 1, false},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_CANCELLED, 1, false},
+	    {"{\"module\":\"a\",\"max_retries\":2,\"retry\":{\"limit\":0}}", FAIL_USER, 1, false},
+	    {"{\"module\":\"a\",\"retry\":{\"limit\":1,\"on\":[\"timeout\"]}}", FAIL_TIMEOUT, 1, true},
+	    {"{\"module\":\"a\",\"retry\":{\"limit\":1,\"on\":[\"timeout\"]}}", FAIL_USER, 1, false},
+	    {"{\"module\":\"a\",\"retry\":{\"limit\":1,\"on\":[\"timeout\"]}}", FAIL_PREEMPTED, 1, false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = ERR_INIT;
+		struct job_spec s, back;
+		EXPECT_OK(parse(rows[i].spec, &s, &err), &err);
+		assert_int_equal(job_spec_retries(&s, rows[i].class, rows[i].attempt), rows[i].again);
+		CLEANUP(free) char *text = format(&s);
+		EXPECT_OK(parse(text, &back, &err), &err);
+		assert_int_equal(job_spec_retries(&back, rows[i].class, rows[i].attempt), rows[i].again);
+		job_spec_done(&s);
+		job_spec_done(&back);
+	}
+}
+
+TEST(the_wait_before_a_repetition_grows_up_to_its_limit)
+{
+	struct err err = ERR_INIT;
+	struct job_spec s, copy;
+	EXPECT_OK(parse("{\"module\":\"a\",\"retry\":{\"backoff\":{\"initial\":\"10s\",\"factor\":3,\"max\":"
+			"\"1m\"}}}",
+			&s, &err),
+		  &err);
+	job_spec_init(&copy);
+	job_spec_copy(&s, &copy);
+	static const int64_t seconds[] = {10, 30, 60, 60};
+	for (size_t i = 0; i < ARRAY_LEN(seconds); i++)
+		assert_int_equal(job_spec_backoff_ms(&copy, (int64_t)i + 1), seconds[i] * 1000);
+	CLEANUP(free) char *text = format(&copy);
+	assert_non_null(
+	    strstr(text, "\"retry\":{\"backoff\":{\"initial\":\"10s\",\"factor\":3,\"max\":\"1m\"}}"));
+	job_spec_done(&s);
+	job_spec_done(&copy);
+	EXPECT_OK(parse("{\"module\":\"a\"}", &s, &err), &err);
+	assert_int_equal(job_spec_backoff_ms(&s, 1), 1000);
+	assert_int_equal(job_spec_backoff_ms(&s, 100), 300000);
+	CLEANUP(free) char *plain = format(&s);
+	assert_null(strstr(plain, "retry\":{"));
+	assert_null(strstr(plain, "grace"));
+	job_spec_done(&s);
+}
+
 TEST(names_are_derived_from_what_runs)
 {
 	static const struct {
@@ -77,6 +137,11 @@ TEST(bad_specifications_are_refused_with_a_reason)
 	} rows[] = {
 	    {"[]", "not a JSON object"},
 	    {"{}", "neither 'module' nor 'command'"},
+	    {"{\"module\":\"a\",\"retry\":3}", "retry"},
+	    {"{\"module\":\"a\",\"retry\":{\"limits\":3}}", "did you mean 'limit'"},
+	    {"{\"module\":\"a\",\"retry\":{\"on\":[\"oom\"]}}", "'oom' is unknown; it is one of 'none'"},
+	    {"{\"module\":\"a\",\"retry\":{\"backoff\":{\"factor\":0}}}", "factor"},
+	    {"{\"module\":\"a\",\"grace_period\":\"2h\"}", "grace_period is too large; it is at most 1h"},
 	    {"{\"module\":\"a\",\"command\":[\"b\"]}", "both 'module' and 'command'"},
 	    {"{\"command\":[]}", "neither"},
 	    {"{\"command\":[\"\"]}", "empty"},

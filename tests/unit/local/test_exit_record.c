@@ -10,7 +10,8 @@ static char *train[] = {"python", "train.py", NULL};
 
 static struct task_spec job(void)
 {
-	struct task_spec s = {.kind = TASK_JOB, .command = train, .max_duration_ms = 600000};
+	struct task_spec s = {
+	    .kind = TASK_JOB, .command = train, .max_duration_ms = 600000, .hang_timeout_ms = 300000};
 	s.limits.memory_bytes = (int64_t)512 << 20;
 	return s;
 }
@@ -80,6 +81,10 @@ TEST(ends_of_jobs_are_classed_and_explained)
 	     .message = "cancelled"},
 	    {"cancelled hard", killed, true, FAIL_CANCELLED, .fail = FAIL_CANCELLED, .exit_code = -1,
 	     .message = "was killed"},
+	    {"hung", cancelled, true, FAIL_HUNG, .fail = FAIL_HUNG, .exit_code = -1,
+	     .message = "hung: no output and no use of the processor for 5m; look at the last lines of the "
+			"log, or run it "
+			"again with a longer hang_timeout"},
 	    {"timeout", cancelled, true, FAIL_TIMEOUT, .fail = FAIL_TIMEOUT, .exit_code = -1,
 	     .message = "longer than its limit of 10m"},
 	    {"package", ended("check", 1, 0),
