@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 
 #define FIRST_ALLOCATION ((size_t)64 * 1024)
 
@@ -175,11 +176,20 @@ int grpc_timeout_parse(struct str text, int64_t *ret_ns, struct err *err)
 
 void grpc_message_encode(struct buf *b, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p >= 0x20 && *p <= 0x7e && *p != '%')
-			buf_addc(b, (char)*p);
-		else
-			buf_printf(b, "%%%02X", *p);
+	const char *end = text + strlen(text);
+	size_t n;
+
+	for (const char *p = text; p < end; p += n) {
+		n = utf8_length(p, end);
+		if (n == 0) { /* a message that was cut, or that quotes what is no text */
+			buf_adds(b, "%EF%BF%BD");
+			n = 1;
+		} else if (*p >= 0x20 && *p <= 0x7e && *p != '%') {
+			buf_addc(b, *p);
+		} else {
+			for (size_t i = 0; i < n; i++)
+				buf_printf(b, "%%%02X", (unsigned char)p[i]);
+		}
 	}
 }
 

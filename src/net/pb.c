@@ -3,6 +3,7 @@
 #include "net/pb.h"
 
 #include <string.h>
+#include "base/utf8.h"
 
 void pb_init(struct pb *p, const void *data, size_t len)
 {
@@ -103,6 +104,14 @@ int pb_end(const struct pb *p, const char *what, struct err *err)
 	if (p->why)
 		return err_set(err, ERR_INVALID, "malformed %s: %s", what, p->why);
 	return 0;
+}
+
+void pb_text(struct pb *p, const struct pb_field *f, struct str *ret)
+{
+	if (utf8_is(f->bytes))
+		*ret = f->bytes;
+	else
+		pb_bad(p, "a string that is no UTF-8");
 }
 
 size_t pb_varint_len(uint64_t v)

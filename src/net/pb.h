@@ -42,6 +42,9 @@ int pb_end(const struct pb *p, const char *what, struct err *err);
 /* Raw items, for packed fields: a reader on the field's bytes. False at the end or when malformed. */
 bool pb_item_varint(struct pb *p, uint64_t *ret);
 
+/* A field of the type string: a view of its bytes. Text that is no UTF-8 makes the message malformed. */
+void pb_text(struct pb *p, const struct pb_field *f, struct str *ret);
+
 static inline bool pb_is(const struct pb_field *f, uint32_t number, enum pb_wire wire)
 {
 	return f->number == number && f->wire == wire;

@@ -20,7 +20,7 @@ static int decode_service(const struct server *s, struct str message, struct str
 	pb_init_str(&p, message);
 	while (pb_next(&p, &f))
 		if (pb_is(&f, 1, PB_BYTES))
-			*ret = f.bytes;
+			pb_text(&p, &f, ret);
 	return pb_end(&p, "HealthCheckRequest", err);
 }
 

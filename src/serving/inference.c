@@ -3,6 +3,7 @@
 #include "serving/inference.h"
 
 #include <string.h>
+#include "base/utf8.h"
 #include "net/pb.h"
 #include "serving/base64.h"
 #include "serving/json_tensor.h"
@@ -174,7 +175,7 @@ void inference_encode(const struct inference_result *result, struct buf *b)
 
 static void write_label(struct str label, struct buf *b)
 {
-	if (json_text_is_utf8(label)) {
+	if (utf8_is(label)) {
 		json_text_write_string(b, label);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include "serving/json_text.h"
 
 #include <string.h>
+#include "base/utf8.h"
 
 void json_text_init(struct json_text *j, struct str text)
 {
@@ -282,41 +283,11 @@ int json_text_element(struct json_text *j, bool *first, struct err *err)
 	return 1;
 }
 
-/* How many bytes the character at 'p' has; 0 when it is none. */
-static size_t utf8_length(const unsigned char *p, const unsigned char *end)
-{
-	unsigned c = *p;
-	size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
-
-	if ((c >= 0x80 && (c < 0xc2 || c > 0xf4)) || (size_t)(end - p) <= more)
-		return 0;
-	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
-	    (c == 0xf4 && p[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i <= more; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return more + 1;
-}
-
-bool json_text_is_utf8(struct str s)
-{
-	const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
-
-	while (p < end) {
-		size_t n = utf8_length(p, end);
-		if (n == 0)
-			return false;
-		p += n;
-	}
-	return true;
-}
-
 /* A character of several bytes, or the mark for what is none in place of one byte: names of strangers and
  * messages that were cut stand in answers, and those must be JSON. Returns the bytes it stands for. */
 static size_t write_character(struct buf *b, const char *p, const char *end)
 {
-	size_t n = utf8_length((const unsigned char *)p, (const unsigned char *)end);
+	size_t n = utf8_length(p, end);
 
 	if (n > 0)
 		buf_add(b, p, n);

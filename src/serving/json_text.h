@@ -72,6 +72,5 @@ int json_text_element(struct json_text *j, bool *first, struct err *err);
 
 /* "…" with escapes; each byte that is no UTF-8 becomes U+FFFD. */
 void json_text_write_string(struct buf *b, struct str s);
-bool json_text_is_utf8(struct str s);
 
 #endif

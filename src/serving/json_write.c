@@ -2,6 +2,7 @@
 /* Tensors as JSON: rows ("predictions") and columns ("outputs"). */
 #include <inttypes.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "serving/base64.h"
 #include "serving/float_text.h"
 #include "serving/json_tensor.h"
@@ -23,7 +24,7 @@ void json_write_double(struct buf *b, double v)
 static void write_string(struct buf *b, const char *alias, struct str s)
 {
 	/* Outputs that say so, and bytes that are no text, which JSON could not carry. */
-	if (str_ends(alias, "_bytes") || !json_text_is_utf8(s)) {
+	if (str_ends(alias, "_bytes") || !utf8_is(s)) {
 		buf_adds(b, "{\"b64\":\"");
 		base64_encode(b, s);
 		buf_adds(b, "\"}");

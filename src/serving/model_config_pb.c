@@ -2,6 +2,7 @@
 /* ModelServerConfig on the wire (tensorflow_serving/config/model_server_config.proto). */
 #include <stdint.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "net/pb.h"
 #include "serving/model_config.h"
 
@@ -28,6 +29,8 @@ static int copy_text(struct model_config_list *l, struct str from, size_t max, c
 {
 	if (from.len > max || memchr(from.data, 0, from.len))
 		return err_set(err, ERR_INVALID, "%s is longer than %zu bytes or holds a NUL", what, max);
+	if (!utf8_is(from))
+		return err_set(err, ERR_INVALID, "malformed %s: a string that is no UTF-8", what);
 	*ret = arena_strndup(&l->arena, from.data, from.len);
 	return *ret ? 0 : err_set(err, ERR_TOO_LARGE, "the configuration needs more memory than it may use");
 }

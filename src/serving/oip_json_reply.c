@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Infer replies in JSON, with binary tensors behind the JSON where the client wants them. */
+#include "base/utf8.h"
 #include "serving/json_tensor.h"
 #include "serving/oip.h"
 
@@ -11,7 +12,7 @@ static bool is_binary(const struct oip_request *q, size_t i)
 static int check_text(const struct tensor *t, const char *alias, struct err *err)
 {
 	for (size_t i = 0; t->dtype == DT_STRING && i < t->count; i++)
-		if (!json_text_is_utf8(t->strings[i]))
+		if (!utf8_is(t->strings[i]))
 			return err_set(err, ERR_INVALID,
 				       "output '%s' holds bytes that are no text; ask for binary_data",
 				       alias);

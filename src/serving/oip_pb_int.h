@@ -21,6 +21,7 @@ enum {
 	INFER_OUTPUT_PARAMETERS = 2,
 	ENTRY_KEY = 1,
 	ENTRY_VALUE = 2,
+	CONTENTS_FIELD_MAX = 8, /* of InferTensorContents: what comes later is unknown */
 	PARAMETER_BOOL = 1,
 	PARAMETER_INT64 = 2,
 	PARAMETER_STRING = 3,

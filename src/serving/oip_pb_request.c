@@ -32,7 +32,7 @@ static int read_entry(struct str bytes, struct str *key, struct str *value, stru
 	pb_init_str(&p, bytes);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, ENTRY_KEY, PB_BYTES))
-			*key = f.bytes;
+			pb_text(&p, &f, key);
 		else if (pb_is(&f, ENTRY_VALUE, PB_BYTES))
 			*value = f.bytes;
 	}
@@ -73,7 +73,7 @@ static int read_parameter(struct decoder *d, struct str bytes, struct err *err)
 	pb_init_str(&p, value);
 	while (pb_next(&p, &f))
 		if (pb_is(&f, PARAMETER_STRING, PB_BYTES))
-			d->request->signature = f.bytes;
+			pb_text(&p, &f, &d->request->signature);
 	return pb_end(&p, "InferParameter", err);
 }
 
@@ -111,9 +111,9 @@ static int read_input(struct str bytes, struct input *in, struct err *err)
 	pb_init_str(&p, bytes);
 	while (r >= 0 && pb_next(&p, &f)) {
 		if (pb_is(&f, INFER_TENSOR_NAME, PB_BYTES)) {
-			in->name = f.bytes;
+			pb_text(&p, &f, &in->name);
 		} else if (pb_is(&f, INFER_TENSOR_DATATYPE, PB_BYTES)) {
-			in->datatype = f.bytes;
+			pb_text(&p, &f, &in->datatype);
 		} else if (f.number == INFER_TENSOR_SHAPE) {
 			r = read_shape(&f, in, err);
 		} else if (pb_is(&f, INFER_TENSOR_PARAMETERS, PB_BYTES)) {
@@ -240,6 +240,8 @@ static int read_typed_numbers(struct decoder *d, struct str contents, const stru
 		return count_mismatch(0, t, err);
 	pb_init_str(&p, contents);
 	while (r >= 0 && pb_next(&p, &f)) {
+		if (f.number > CONTENTS_FIELD_MAX)
+			continue;
 		if (f.number != type->contents_field)
 			return wrong_field(type, err);
 		if (k.n == 0 && view_floats(d, &f, t)) {
@@ -281,6 +283,8 @@ static int read_typed_strings(struct decoder *d, struct str contents, const stru
 		return -err->code;
 	pb_init_str(&p, contents);
 	while (pb_next(&p, &f)) {
+		if (f.number > CONTENTS_FIELD_MAX)
+			continue;
 		if (!pb_is(&f, type->contents_field, PB_BYTES))
 			return wrong_field(type, err);
 		if (n < t->count)
@@ -334,7 +338,7 @@ static int decode_output(struct str bytes, struct str *ret_name, struct err *err
 	pb_init_str(&p, bytes);
 	while (r >= 0 && pb_next(&p, &f)) {
 		if (pb_is(&f, INFER_TENSOR_NAME, PB_BYTES))
-			*ret_name = f.bytes;
+			pb_text(&p, &f, ret_name);
 		else if (pb_is(&f, INFER_OUTPUT_PARAMETERS, PB_BYTES))
 			r = check_tensor_parameter(f.bytes, err);
 	}
@@ -353,11 +357,11 @@ static int read_head(struct decoder *d, struct err *err)
 		if (f.wire != PB_BYTES)
 			continue;
 		if (f.number == INFER_MODEL_NAME)
-			q->model_name = f.bytes;
+			pb_text(&p, &f, &q->model_name);
 		else if (f.number == INFER_MODEL_VERSION)
-			q->model_version = f.bytes;
+			pb_text(&p, &f, &q->model_version);
 		else if (f.number == INFER_ID)
-			q->id = f.bytes;
+			pb_text(&p, &f, &q->id);
 		else if (f.number == INFER_PARAMETERS)
 			r = read_parameter(d, f.bytes, err);
 		q->input_count += f.number == INFER_REQUEST_INPUTS;

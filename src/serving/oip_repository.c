@@ -123,7 +123,7 @@ int oip_change_parameters_json(struct str body, struct err *err)
 
 int oip_change_parameters_pb(struct str entry, struct err *err)
 {
-	struct str key = {"", 0};
+	struct str key = {"", 0}, value = {"", 0};
 	struct pb p;
 	struct pb_field f;
 	int r;
@@ -131,7 +131,16 @@ int oip_change_parameters_pb(struct str entry, struct err *err)
 	pb_init_str(&p, entry);
 	while (pb_next(&p, &f))
 		if (pb_is(&f, ENTRY_KEY, PB_BYTES))
-			key = f.bytes;
+			pb_text(&p, &f, &key);
+		else if (pb_is(&f, ENTRY_VALUE, PB_BYTES))
+			value = f.bytes;
 	r = pb_end(&p, "parameters", err);
-	return r < 0 ? r : check_parameter(key, err);
+	if (r >= 0)
+		r = check_parameter(key, err);
+	if (r < 0)
+		return r;
+	pb_init_str(&p, value); /* not used, but part of the message */
+	while (pb_next(&p, &f))
+		;
+	return pb_end(&p, "ModelRepositoryParameter", err);
 }

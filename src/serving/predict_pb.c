@@ -44,11 +44,11 @@ int model_spec_decode(struct str bytes, struct model_spec *ret, struct err *err)
 	pb_init_str(&p, bytes);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, SPEC_NAME, PB_BYTES)) {
-			ret->name = f.bytes;
+			pb_text(&p, &f, &ret->name);
 		} else if (pb_is(&f, SPEC_SIGNATURE, PB_BYTES)) {
-			ret->signature = f.bytes;
+			pb_text(&p, &f, &ret->signature);
 		} else if (pb_is(&f, SPEC_LABEL, PB_BYTES)) { /* one of: the last one counts */
-			ret->label = f.bytes;
+			pb_text(&p, &f, &ret->label);
 			ret->has_version = false;
 		} else if (pb_is(&f, SPEC_VERSION, PB_BYTES)) {
 			ret->label = (struct str){0};
@@ -73,7 +73,7 @@ static int decode_input(struct str bytes, struct shared *shared, struct arena *a
 	pb_init_str(&p, bytes);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, MAP_KEY, PB_BYTES))
-			ret->name = f.bytes;
+			pb_text(&p, &f, &ret->name);
 		else if (pb_is(&f, MAP_VALUE, PB_BYTES))
 			value = f.bytes;
 	}
@@ -127,9 +127,9 @@ int predict_pb_decode(struct str message, struct shared *shared, struct arena *a
 		if (pb_is(&f, REQUEST_INPUTS, PB_BYTES))
 			r = decode_input(f.bytes, shared, arena, &ret->inputs[inputs++], err);
 		else if (pb_is(&f, REQUEST_FILTER, PB_BYTES))
-			ret->filter[filters++] = f.bytes;
+			pb_text(&p, &f, &ret->filter[filters++]);
 	}
-	return r;
+	return r < 0 ? r : pb_end(&p, "PredictRequest", err);
 }
 
 void model_spec_encode(struct buf *b, uint32_t field, const struct model_version *v, const char *signature)

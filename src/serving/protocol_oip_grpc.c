@@ -120,9 +120,9 @@ static int read_model(struct rpc_call *c, struct model_spec *ret, struct err *er
 	pb_init_str(&p, c->message);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, 1, PB_BYTES))
-			ret->name = f.bytes;
+			pb_text(&p, &f, &ret->name);
 		else if (pb_is(&f, 2, PB_BYTES))
-			version = f.bytes;
+			pb_text(&p, &f, &version);
 	}
 	r = pb_end(&p, "request", err);
 	return r < 0 ? r : oip_version_parse(version, ret, err);
@@ -200,14 +200,18 @@ static int answer_stats(struct rpc_call *c, struct buf *b, struct err *err)
 static int answer_index(struct rpc_call *c, struct buf *b, struct err *err)
 {
 	bool only_ready = false;
+	struct str repository = {"", 0};
 	struct pb p;
 	struct pb_field f;
 	int r;
 
 	pb_init_str(&p, c->message);
-	while (pb_next(&p, &f))
-		if (pb_is(&f, 2, PB_VARINT))
+	while (pb_next(&p, &f)) {
+		if (pb_is(&f, 1, PB_BYTES))
+			pb_text(&p, &f, &repository); /* there is but one */
+		else if (pb_is(&f, 2, PB_VARINT))
 			only_ready = f.value != 0;
+	}
 	r = pb_end(&p, "RepositoryIndexRequest", err);
 	if (r >= 0)
 		oip_encode_index(&c->server->registry, only_ready, b);
@@ -277,9 +281,9 @@ static int read_change(struct rpc_call *c, struct oip_change *ret, struct err *e
 	pb_init_str(&p, c->message);
 	while (r >= 0 && pb_next(&p, &f)) {
 		if (pb_is(&f, 1, PB_BYTES))
-			first = f.bytes;
+			pb_text(&p, &f, &first);
 		else if (pb_is(&f, 2, PB_BYTES))
-			second = f.bytes;
+			pb_text(&p, &f, &second);
 		else if (pb_is(&f, 3, PB_BYTES))
 			r = oip_change_parameters_pb(f.bytes, err);
 	}

@@ -93,7 +93,7 @@ static int decode_spec_request(struct rpc_call *c, struct model_spec *spec, stru
 	pb_init_str(&p, c->message);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, 2, PB_BYTES) && fields && *field_count < METADATA_FIELDS_MAX)
-			fields[(*field_count)++] = f.bytes;
+			pb_text(&p, &f, &fields[(*field_count)++]);
 		r = pb_is(&f, 1, PB_BYTES) ? model_spec_decode(f.bytes, spec, err) : 0;
 		if (r < 0)
 			return r;

@@ -258,7 +258,7 @@ static int read_task(struct multi *m, struct str bytes, struct err *err)
 	pb_init_str(&pb, bytes);
 	while (r >= 0 && pb_next(&pb, &f)) {
 		if (pb_is(&f, TASK_METHOD, PB_BYTES))
-			method = f.bytes;
+			pb_text(&pb, &f, &method);
 		else if (pb_is(&f, TASK_SPEC, PB_BYTES))
 			r = model_spec_decode(f.bytes, &p->spec, err);
 	}

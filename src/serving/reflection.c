@@ -257,10 +257,13 @@ int reflection_answer(struct str request, struct buf *b, struct err *err)
 	pb_init_str(&p, request);
 	while (pb_next(&p, &f)) {
 		if (pb_is(&f, REQUEST_HOST, PB_BYTES)) {
-			host = f.bytes;
+			pb_text(&p, &f, &host);
 		} else if (f.wire == PB_BYTES && f.number >= REQUEST_FILE && f.number <= REQUEST_LIST) {
 			what = f.number;
-			name = f.bytes;
+			if (what == REQUEST_EXTENSION)
+				name = f.bytes; /* a message */
+			else
+				pb_text(&p, &f, &name);
 		}
 	}
 	r = pb_end(&p, "ServerReflectionRequest", err);

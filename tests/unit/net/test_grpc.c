@@ -139,3 +139,12 @@ TEST(an_empty_message_is_a_message)
 	EXPECT_INT("length", (int64_t)r.message_len, 0);
 	grpc_reader_done(&r);
 }
+
+TEST(a_message_that_is_no_text_is_told_as_text)
+{
+	struct buf b = BUF_INIT;
+
+	grpc_message_encode(&b, "50% \xc3\xa4\xff\xc3");
+	EXPECT_STR("encoded", buf_str(&b), "50%25 %C3%A4%EF%BF%BD%EF%BF%BD");
+	buf_done(&b);
+}

@@ -96,3 +96,24 @@ TEST(a_nested_message_closes_right_whatever_length_was_expected)
 		}
 	}
 }
+
+TEST(text_that_is_no_utf8_makes_a_message_malformed)
+{
+	static const char good[] = "\x0a\x02\xc3\xa4\x10\x01", bad[] = "\x0a\x02\xc3(\x10\x01";
+	struct str text = {"", 0};
+	struct err err = ERR_INIT;
+	struct pb_field f;
+	struct pb p;
+
+	pb_init(&p, good, sizeof(good) - 1);
+	assert_true(pb_next(&p, &f));
+	pb_text(&p, &f, &text);
+	assert_true(str_eq(text, "\xc3\xa4") && pb_next(&p, &f) && !pb_next(&p, &f));
+	EXPECT_OK(pb_end(&p, "thing", &err), &err);
+	pb_init(&p, bad, sizeof(bad) - 1);
+	assert_true(pb_next(&p, &f));
+	pb_text(&p, &f, &text);
+	assert_false(pb_next(&p, &f));
+	EXPECT_ERR(pb_end(&p, "thing", &err), ERR_INVALID, &err,
+		   "malformed thing: a string that is no UTF-8");
+}
