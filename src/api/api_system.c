@@ -6,7 +6,12 @@
 
 static void get_health(struct http_exchange *x, void *app)
 {
-	http_reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
+	struct api *a = app;
+	struct err err = ERR_INIT;
+	if (ctl_health(a->config.ctl, &err) < 0)
+		http_reply_error(x, &err);
+	else
+		http_reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 static void get_version(struct http_exchange *x, void *app)

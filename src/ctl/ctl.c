@@ -39,6 +39,11 @@ struct ctl_counts *ctl_counts_of(struct ctl *c, const char *org)
 	return counts;
 }
 
+int ctl_health(struct ctl *c, struct err *err)
+{
+	return store_has_failed(c->config.store, err) ? -err->code : 0;
+}
+
 /* ---- ops ---- */
 
 static void ctl_unref(struct ctl *c)

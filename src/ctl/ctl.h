@@ -152,5 +152,7 @@ struct ctl_status {
 	int64_t services_by_state[SERVICE_STATE_COUNT];
 };
 void ctl_status(struct ctl *c, const char *org, struct ctl_status *ret);
+/* ERR_UNAVAILABLE, with the reason, when the store has stopped for good. */
+int ctl_health(struct ctl *c, struct err *err);
 
 #endif

@@ -23,6 +23,7 @@
 #define MODEL_PORT_LAST 18999
 #define FIRST_ORG "default"
 #define DESCRIPTORS 16384
+#define LAST_WORDS_MS 3000 /* health answers with the reason before the end */
 
 struct server {
 	struct server_options options;
@@ -30,7 +31,8 @@ struct server {
 	struct catalogue catalogue;
 	struct loop *loop;
 	struct loop_signal *signals[2];
-	struct loop_timer *tick;
+	struct loop_timer *tick, *end;
+	struct err why; /* of an end that nobody asked for */
 	struct store *store;
 	struct blob_store *blobs;
 	struct backend *backend;
@@ -43,6 +45,21 @@ static void on_signal(void *arg)
 	struct server *s = arg;
 	log_info("server.stop pid=%d", (int)getpid());
 	loop_stop(s->loop);
+}
+
+static void on_end(void *arg)
+{
+	struct server *s = arg;
+	loop_stop(s->loop);
+}
+
+/* A failed write is never tried again: the next start reads what is on the disk. Tasks go on meanwhile. */
+static void on_store_failure(void *arg, const struct err *why)
+{
+	struct server *s = arg;
+	s->why = *why;
+	log_error("server.store_failed ends_in_ms=%d error=\"%s\"", LAST_WORDS_MS, why->msg);
+	loop_timer_set(s->end, LAST_WORDS_MS, 0);
 }
 
 static void on_tick(void *arg)
@@ -108,7 +125,12 @@ static int claim_buckets(struct server *s, struct err *err)
 static int open_stores(struct server *s, struct err *err)
 {
 	CLEANUP(free) char *path = mem_printf("%s/meta.db", s->options.data_folder);
-	struct store_config config = {.path = path, .loop = s->loop};
+	struct store_config config = {.path = path,
+				      .database = s->options.database,
+				      .password = s->options.database_password,
+				      .loop = s->loop,
+				      .on_failure = on_store_failure,
+				      .arg = s};
 	int r = store_open(&config, &s->store, err);
 	if (r == 0)
 		r = make_token(s, err);
@@ -183,6 +205,7 @@ static int server_open(struct server *s, struct err *err)
 	s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_signal, s);
 	s->signals[1] = loop_signal_new(s->loop, SIGINT, on_signal, s);
 	s->tick = loop_timer_new(s->loop, on_tick, s);
+	s->end = loop_timer_new(s->loop, on_end, s);
 	r = open_stores(s, err);
 	if (r == 0)
 		r = open_backend(s, err);
@@ -203,6 +226,7 @@ static void server_close(struct server *s)
 		s->blobs->ops->close(s->blobs);
 	if (s->loop) {
 		loop_timer_free(s->tick);
+		loop_timer_free(s->end);
 		loop_signal_free(s->signals[0]);
 		loop_signal_free(s->signals[1]);
 		loop_free(s->loop);
@@ -261,8 +285,13 @@ int server_main(int argc, char **argv)
 		r = server_open(&s, &err);
 	if (r == 0)
 		r = announce(&s, &err);
-	if (r == 0)
+	if (r == 0) {
 		loop_run(s.loop);
+		if (s.why.code) {
+			err = s.why;
+			r = -err.code;
+		}
+	}
 	server_close(&s);
 	server_options_done(&s.options);
 	if (r < 0)

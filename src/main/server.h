@@ -12,7 +12,8 @@ struct server_options {
 	char *data_folder; /* owned, absolute */
 	char address[64];
 	int port;
-	int ready_fd; /* gets one line when the server answers; -1 = standard output */
+	int ready_fd;			    /* gets one line when the server answers; -1 = standard output */
+	char *database, *database_password; /* owned; NULL: SQLite in the data folder, no password */
 	const char *host_names[SERVER_HOSTS_MAX + 1];
 	int host_count;
 };

@@ -2,16 +2,21 @@
 /* Options of `cloudml server`. */
 #include "main/server.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buf.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
 
+#define PASSWORD_MAX 4096
+
 static const char help[] =
     "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--log LEVEL]\n"
-    "                      [--ready-fd N]\n\n"
+    "                      [--database URL] [--database-password-file FILE] [--ready-fd N]\n\n"
     "Runs the control plane in the foreground. 'cloudml up' starts it for you.\n\n"
     "  --data FOLDER          where everything is kept; default $CLOUDML_DATA, else /var/lib/cloudml for "
     "root,\n"
@@ -19,6 +24,13 @@ static const char help[] =
     "  --listen ADDRESS:PORT  default 127.0.0.1:8080; port 0 takes a free one\n"
     "  --allow-host NAME      a host name in requests beside 'localhost' and IP addresses; may be repeated\n"
     "  --log LEVEL            debug, info, warn or error\n"
+    "  --database URL         postgresql://USER@HOST:PORT/NAME keeps the metadata there instead of in the "
+    "data\n"
+    "                         folder; default $CLOUDML_DATABASE. The password: $PGPASSWORD, the file of the "
+    "next\n"
+    "                         option, $PGPASSFILE or ~/.pgpass\n"
+    "  --database-password-file FILE\n"
+    "                         its first line is the password; default $CLOUDML_DATABASE_PASSWORD_FILE\n"
     "  --ready-fd N           descriptor that gets a line when the server answers, instead of standard "
     "output\n";
 
@@ -51,6 +63,65 @@ static int parse_listen(const char *text, struct server_options *ret, struct err
 	return 0;
 }
 
+static void replace(char **value, const char *by)
+{
+	if (*value)
+		explicit_bzero(*value, strlen(*value));
+	free(*value);
+	*value = mem_strdup(by);
+}
+
+static int read_password(const char *path, struct server_options *ret, struct err *err)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	int r = fd_read_file(AT_FDCWD, path, PASSWORD_MAX, &text, err);
+	if (r < 0)
+		return err_wrap(err, "reading the password of the database");
+	if (text.len)
+		text.data[strcspn(text.data, "\r\n")] = 0;
+	replace(&ret->database_password, buf_str(&text));
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	return 0;
+}
+
+/* Everybody on the machine can read a command line. */
+static bool has_password(const char *url)
+{
+	const char *host = strstr(url, "://");
+	const char *at = host ? strchr(host, '@') : NULL;
+	return strstr(url, "password=") || (at && memchr(host + 3, ':', (size_t)(at - host) - 3));
+}
+
+static int take_database(const char *url, bool is_public, struct server_options *ret, struct err *err)
+{
+	if (!str_starts(url, "postgresql://") && !str_starts(url, "postgres://"))
+		return err_set(err, ERR_INVALID,
+			       "the address of the database must begin with postgresql://; without one the "
+			       "metadata is kept in the data folder");
+	if (is_public && has_password(url))
+		return err_set(err, ERR_INVALID,
+			       "a password on the command line can be read by everybody on this machine; use "
+			       "CLOUDML_DATABASE, PGPASSWORD or --database-password-file");
+	replace(&ret->database, url);
+	return 0;
+}
+
+/* Secrets leave the environment: what this process starts must not inherit them. */
+static int take_environment(struct server_options *ret, struct err *err)
+{
+	const char *url = getenv("CLOUDML_DATABASE"), *password = getenv("PGPASSWORD");
+	const char *file = getenv("CLOUDML_DATABASE_PASSWORD_FILE");
+	int r = url && *url ? take_database(url, false, ret, err) : 0;
+	if (r == 0 && password)
+		replace(&ret->database_password, password);
+	if (r == 0 && file && *file)
+		r = read_password(file, ret, err);
+	unsetenv("CLOUDML_DATABASE");
+	unsetenv("PGPASSWORD");
+	return r;
+}
+
 static int take_option(const char *name, const char *value, struct server_options *ret, struct err *err)
 {
 	if (!strcmp(name, "--data")) {
@@ -68,6 +139,10 @@ static int take_option(const char *name, const char *value, struct server_option
 			return err_set(err, ERR_INVALID,
 				       "'%s' is no log level; use debug, info, warn or error", value);
 		log_set_level(level);
+	} else if (!strcmp(name, "--database")) {
+		return take_database(value, true, ret, err);
+	} else if (!strcmp(name, "--database-password-file")) {
+		return read_password(value, ret, err);
 	} else if (!strcmp(name, "--ready-fd")) {
 		if (parse_number(value, 1023, &ret->ready_fd) < 0)
 			return err_set(err, ERR_INVALID, "'%s' is not a descriptor", value);
@@ -80,6 +155,9 @@ static int take_option(const char *name, const char *value, struct server_option
 int server_options_parse(int argc, char **argv, struct server_options *ret, struct err *err)
 {
 	*ret = (struct server_options){.address = "127.0.0.1", .port = 8080, .ready_fd = -1};
+	int r = take_environment(ret, err);
+	if (r < 0)
+		return r;
 	for (int i = 1; i < argc; i++) {
 		char *equals = strchr(argv[i], '=');
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
@@ -92,7 +170,7 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 		if (!value)
 			return err_set(err, ERR_INVALID,
 				       "option '%s' needs a value; see 'cloudml server --help'", name);
-		int r = take_option(name, value, ret, err);
+		r = take_option(name, value, ret, err);
 		if (r < 0)
 			return r;
 	}
@@ -107,4 +185,6 @@ void server_options_done(struct server_options *o)
 {
 	free(o->data_folder);
 	o->data_folder = NULL;
+	replace(&o->database, NULL);
+	replace(&o->database_password, NULL);
 }

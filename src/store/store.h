@@ -34,7 +34,11 @@ struct store_config {
 	const char *path;     /* of SQLite's file; ":memory:" is allowed without a loop */
 	const char *database; /* "postgresql://…": PostgreSQL, and path is not looked at; NULL = SQLite */
 	const char *password; /* of the database, when it is not in its address; may be NULL */
+	int checkpoint_pages; /* of SQLite's log, before it is copied into the file; 0 = 1000 */
 	struct loop *loop;    /* kept; NULL = manual executor */
+	/* Once, on the loop's thread, when the store has stopped for good; may be NULL. */
+	void (*on_failure)(void *arg, const struct err *why);
+	void *arg;
 };
 /* Opens or creates, migrates forward. ERR_UNSUPPORTED when a newer cloudml wrote it, ERR_CORRUPT,
  * ERR_CONFLICT when another process has it open, ERR_DISK_FULL, ERR_IO, ERR_UNAVAILABLE when the database

@@ -52,6 +52,8 @@ struct store_tx {
 struct store {
 	struct store_tx tx;
 	struct loop *loop; /* NULL: manual */
+	void (*on_failure)(void *arg, const struct err *why);
+	void *on_failure_arg;
 	struct store_mailbox *mailbox;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below */

@@ -43,6 +43,8 @@ int store_open_at(const struct store_config *config, int schema, struct store **
 {
 	CLEANUP(store) struct store *s = MEM_NEW(struct store);
 	s->loop = config->loop;
+	s->on_failure = config->on_failure;
+	s->on_failure_arg = config->arg;
 	s->tx.store = s;
 	s->tx.ops = config->database ? &driver_postgres : &driver_sqlite;
 	s->tx.statements = map_new(statement_free);

@@ -8,12 +8,12 @@
 #include "base/mem.h"
 #include "store/store_int.h"
 
-#define CHECKPOINT_PAGES 1000 /* of the write-ahead log, before it is copied into the database */
+#define CHECKPOINT_PAGES 1000
 
 struct sqlite_db {
 	sqlite3 *db;
 	sqlite3_stmt *control[SQL_CONTROL_COUNT];
-	int wal_pages;
+	int wal_pages, checkpoint_pages;
 };
 
 struct sqlite_stmt {
@@ -148,20 +148,22 @@ static const char *const control_sql[SQL_CONTROL_COUNT] = {
     [SQL_UNDO] = "ROLLBACK TO request", [SQL_RELEASE] = "RELEASE request",
 };
 
+/* In advance: going back must not fail for want of memory. */
+static int prepare_control(struct sqlite_db *d)
+{
+	int rc = SQLITE_OK;
+	for (size_t i = 0; i < SQL_CONTROL_COUNT && rc == SQLITE_OK; i++)
+		rc = sqlite3_prepare_v3(d->db, control_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &d->control[i],
+					NULL);
+	return rc;
+}
+
 static int sqlite_control(struct store_tx *tx, enum sql_control what, struct err *err)
 {
-	struct sqlite_db *d = tx->db;
-	int rc = SQLITE_OK;
-	if (!d->control[what])
-		rc = sqlite3_prepare_v3(d->db, control_sql[what], -1, SQLITE_PREPARE_PERSISTENT,
-					&d->control[what], NULL);
-	if (rc == SQLITE_OK) {
-		rc = sqlite3_step(d->control[what]);
-		if (rc == SQLITE_DONE)
-			rc = SQLITE_OK;
-	}
-	int r = rc == SQLITE_OK ? 0 : sqlite_error(tx, rc, err, "running a statement");
-	sqlite3_reset(d->control[what]);
+	sqlite3_stmt *st = ((struct sqlite_db *)tx->db)->control[what];
+	int rc = sqlite3_step(st);
+	int r = rc == SQLITE_DONE ? 0 : sqlite_error(tx, rc, err, "running a statement");
+	sqlite3_reset(st);
 	return r;
 }
 
@@ -180,7 +182,7 @@ static int sqlite_script(struct store_tx *tx, const char *sql, struct err *err)
 static int sqlite_tend(struct store *s, struct err *err)
 {
 	struct sqlite_db *d = s->tx.db;
-	if (d->wal_pages < CHECKPOINT_PAGES)
+	if (d->wal_pages < d->checkpoint_pages)
 		return 0;
 	d->wal_pages = 0;
 	int rc = sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -200,6 +202,7 @@ static int sqlite_open(struct store *s, const struct store_config *config, struc
 {
 	struct sqlite_db *d = MEM_NEW(struct sqlite_db);
 	s->tx.db = d;
+	d->checkpoint_pages = config->checkpoint_pages ? config->checkpoint_pages : CHECKPOINT_PAGES;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int rc = sqlite3_open_v2(config->path, &d->db, flags, NULL);
 	if (!d->db)
@@ -209,6 +212,9 @@ static int sqlite_open(struct store *s, const struct store_config *config, struc
 	sqlite3_wal_hook(d->db, on_commit, d);
 	sqlite3_limit(d->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	rc = prepare_control(d);
+	if (rc != SQLITE_OK)
+		return sqlite_error(&s->tx, rc, err, "opening the file");
 	/* Exclusive before WAL: no shared-memory file, and a second process is refused. */
 	return sqlite_script(
 	    &s->tx,
@@ -233,6 +239,9 @@ static void sqlite_close(struct store *s)
 		return;
 	for (size_t i = 0; i < SQL_CONTROL_COUNT; i++)
 		sqlite3_finalize(d->control[i]);
+	/* After a failed sync the log is left for the next start to read from the disk. */
+	if (s->failed)
+		sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(d->db);
 	free(d);
 	s->tx.db = NULL;

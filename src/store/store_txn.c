@@ -25,6 +25,32 @@ static void batch_lose(struct list *batch, const struct store_request *until, co
 	}
 }
 
+/* Posted functions find the store by its mailbox, which outlives it. Under the lock. */
+static void post(struct store *s, void (*fn)(void *mailbox))
+{
+	if (!s->loop || s->stopping)
+		return;
+	__atomic_add_fetch(&s->mailbox->posted, 1, __ATOMIC_SEQ_CST);
+	loop_post(s->loop, fn, s->mailbox);
+}
+
+/* The store, unless it was closed meanwhile. */
+static struct store *posted_store(struct store_mailbox *box)
+{
+	int left = __atomic_sub_fetch(&box->posted, 1, __ATOMIC_SEQ_CST);
+	struct store *s = box->store;
+	if (!s && !left)
+		free(box);
+	return s;
+}
+
+static void failure_posted(void *mailbox)
+{
+	struct store *s = posted_store(mailbox);
+	if (s)
+		s->on_failure(s->on_failure_arg, &s->why);
+}
+
 static void store_stop(struct store *s, const struct err *why)
 {
 	pthread_mutex_lock(&s->lock);
@@ -33,6 +59,8 @@ static void store_stop(struct store *s, const struct err *why)
 		err_set(&s->why, ERR_UNAVAILABLE,
 			"the metadata store stopped after a failed write (%s); check the disk, then restart",
 			why->msg);
+		if (s->on_failure)
+			post(s, failure_posted);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -43,25 +71,47 @@ static bool is_fatal(int code)
 	return code == ERR_IO || code == ERR_CORRUPT;
 }
 
+/* The transaction as a whole is given up; a database that cannot even do that is in a state that nobody
+ * knows. */
+static void roll_back(struct store *s)
+{
+	struct err err = ERR_INIT;
+	if (s->tx.ops->in_transaction(&s->tx) && s->tx.ops->control(&s->tx, SQL_ROLLBACK, &err) < 0)
+		store_stop(s, &err);
+}
+
+/* Keeps what the request wrote, or takes it back. When neither can be done, what is in the transaction is not
+ * what was asked for, and it goes with all that is in it. */
+static int end_request(struct store *s, int r, struct err *err)
+{
+	const struct driver_ops *db = s->tx.ops;
+	struct err end = ERR_INIT;
+	int undone = r < 0 ? db->control(&s->tx, SQL_UNDO, &end) : 0;
+	if (undone >= 0 && db->control(&s->tx, SQL_RELEASE, &end) >= 0)
+		return r;
+	roll_back(s);
+	if (r < 0) /* the first error is the one to tell */
+		return r;
+	*err = end;
+	return -end.code;
+}
+
 static void run_one(struct store *s, struct store_request *q)
 {
 	struct err err = ERR_INIT;
 	const struct driver_ops *db = s->tx.ops;
 	int r = db->control(&s->tx, SQL_SAVE, &err);
-	if (r >= 0)
+	bool is_saved = r >= 0;
+	if (is_saved)
 		r = q->fn(&s->tx, q->arg, &err);
 	if (r < 0 && err.code == 0)
 		err_set(&err, -r, "the request failed");
-	if (db->in_transaction(&s->tx)) {
-		struct err end = ERR_INIT;
-		int undone = r < 0 ? db->control(&s->tx, SQL_UNDO, &end) : 0;
-		if (undone < 0 || db->control(&s->tx, SQL_RELEASE, &end) < 0) {
-			err = end;
-			r = -end.code;
-		}
-	} else if (r >= 0) {
+	if (!is_saved)
+		roll_back(s);
+	else if (db->in_transaction(&s->tx))
+		r = end_request(s, r, &err);
+	else if (r >= 0)
 		r = err_set(&err, ERR_INTERNAL, "the transaction ended inside a request");
-	}
 	request_settle(q, r, r < 0 ? &err : NULL);
 }
 
@@ -77,11 +127,10 @@ static int begin(struct store *s, struct err *err)
 
 static void commit(struct store *s, struct list *batch)
 {
-	struct err err = ERR_INIT, ignored = ERR_INIT;
+	struct err err = ERR_INIT;
 	if (s->tx.ops->control(&s->tx, SQL_COMMIT, &err) >= 0)
 		return;
-	if (s->tx.ops->in_transaction(&s->tx))
-		s->tx.ops->control(&s->tx, SQL_ROLLBACK, &ignored);
+	roll_back(s);
 	if (is_fatal(err.code))
 		store_stop(s, &err);
 	err_wrap(&err, "writing");
@@ -113,8 +162,10 @@ static void run_batch(struct store *s, struct list *batch)
 		run_one(s, q);
 		if (q->r < 0 && is_fatal(q->err.code))
 			store_stop(s, &q->err);
-		/* Everything was rolled back: full disk, failed write, lost connection. */
-		if (!s->tx.ops->in_transaction(&s->tx)) {
+		/* Everything was rolled back: full disk, failed write, no memory, lost connection. And a
+		 * store that has stopped commits nothing more. */
+		if (!s->tx.ops->in_transaction(&s->tx) || s->failed) {
+			roll_back(s);
 			batch_lose(batch, q, &q->err);
 			open = false;
 		}
@@ -133,14 +184,11 @@ static void list_take(struct list *from, struct list *to, size_t max)
 	}
 }
 
-static void deliver_posted(void *arg)
+static void deliver_posted(void *mailbox)
 {
-	struct store_mailbox *box = arg;
-	int left = __atomic_sub_fetch(&box->posted, 1, __ATOMIC_SEQ_CST);
-	if (box->store)
-		txn_deliver(box->store);
-	else if (!left)
-		free(box);
+	struct store *s = posted_store(mailbox);
+	if (s)
+		txn_deliver(s);
 }
 
 /* Hands finished requests over, under the lock; true when the loop has to be told. */
@@ -175,10 +223,8 @@ static bool commit_queued(struct store *s)
 	{
 		s->queued_count--;
 	}
-	if (hand_over(s, &batch) && s->loop && !s->stopping) {
-		__atomic_add_fetch(&s->mailbox->posted, 1, __ATOMIC_SEQ_CST);
-		loop_post(s->loop, deliver_posted, s->mailbox);
-	}
+	if (hand_over(s, &batch))
+		post(s, deliver_posted);
 	pthread_mutex_unlock(&s->lock);
 	return true;
 }
