@@ -55,6 +55,8 @@ void api_stream_leave(struct api *a, const struct principal *who);
 
 /* "Idempotency-Key" and the digest of the body, in the exchange's arena. */
 struct ctl_idempotency api_idempotency(struct http_exchange *x);
+/* The same, and the digest is also of the method and of which noun the call is about. */
+struct ctl_idempotency api_idempotency_of(struct http_exchange *x, const char *noun);
 void api_reply_failure(struct http_exchange *x, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

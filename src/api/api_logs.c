@@ -25,6 +25,7 @@ struct log_stream {
 	struct principal who;
 	char owner[16];
 	bool is_job, follow;
+	int64_t slot;	 /* of a model's replica; -1 = the first there is */
 	int64_t attempt; /* being read */
 	int64_t offset, tail;
 	/* As last heard of the owner. */
@@ -42,6 +43,7 @@ struct log_stream {
 const struct http_param api_log_params[] = {{"offset", "integer", "first byte; default 0"},
 					    {"follow", "integer", "1: go on until the end of the job"},
 					    {"attempt", "integer", "default the newest"},
+					    {"replica", "integer", "of a model; default its first one"},
 					    {"tail", "integer", "only the last bytes, this many"},
 					    {NULL}};
 
@@ -134,10 +136,10 @@ static void log_read(struct log_stream *l)
 		job.attempt = l->attempt;
 		ctl_job_task_name(&job, l->attempt, l->task);
 	} else {
+		struct replica r = {.slot = l->slot, .attempt = l->attempt};
 		struct service s = {0};
 		snprintf(s.id, sizeof(s.id), "%s", l->owner);
-		s.attempt = l->attempt;
-		ctl_service_task_name(&s, l->task);
+		ctl_service_task_name(&s, &r, l->task);
 	}
 	snprintf(l->key, sizeof(l->key), "%s/%s/logs/%lld.log", l->is_job ? "jobs" : "models", l->owner,
 		 (long long)l->attempt);
@@ -169,7 +171,7 @@ static void log_nothing(struct log_stream *l)
 	if (!l->follow) {
 		http_stream_end(l->x);
 	} else if (l->attempt < l->was_newest) {
-		l->attempt = l->attempt ? l->attempt + 1 : l->was_newest;
+		l->attempt = l->attempt && l->is_job ? l->attempt + 1 : l->was_newest;
 		l->offset = 0;
 		log_read(l);
 	} else if (l->was_ended) {
@@ -239,11 +241,27 @@ static void learn_job(struct log_stream *l, const struct job *job)
 	l->alive = job->state == JOB_STARTING || job->state == JOB_RUNNING;
 }
 
+/* The replica that is read; or the first one. */
+static const struct replica *replica_find(const struct log_stream *l, const struct service *s)
+{
+	const struct replica *first = NULL;
+	for (size_t i = 0; i < s->replica_count; i++) {
+		const struct replica *r = &s->replicas[i];
+		if (l->slot >= 0 ? r->slot == l->slot : !first || (first->draining && !r->draining))
+			first = r;
+	}
+	return first;
+}
+
 static void learn_service(struct log_stream *l, const struct service *s)
 {
-	l->newest_attempt = s->attempt;
-	l->ended = s->state == SERVICE_FAILED || s->state == SERVICE_DELETED;
+	const struct replica *r = replica_find(l, s);
+	l->ended = !r || s->state == SERVICE_FAILED || s->state == SERVICE_DELETED;
 	l->alive = !l->ended;
+	if (!r)
+		return;
+	l->newest_attempt = r->attempt;
+	l->slot = r->slot;
 }
 
 static void log_heard(void *arg, const struct job *job, const struct service *service)
@@ -272,7 +290,12 @@ static int log_query(struct log_stream *l, struct err *err)
 		r = http_query_int(l->x, "attempt", 0, INT32_MAX, &attempt, err);
 	if (r == 0)
 		r = http_query_int(l->x, "tail", 0, INT64_MAX / 4, &l->tail, err);
-	if (r == 0 && attempt > l->newest_attempt)
+	if (r == 0 && !l->newest_attempt)
+		r = err_set(err, ERR_NOT_FOUND,
+			    "there is no replica %lld; look at them with 'cloudml models "
+			    "describe'",
+			    (long long)l->slot);
+	if (r == 0 && l->is_job && attempt > l->newest_attempt)
 		r = err_set(err, ERR_NOT_FOUND, "there is no attempt %lld, the newest is %lld",
 			    (long long)attempt, (long long)l->newest_attempt);
 	l->follow = follow;
@@ -292,8 +315,14 @@ static void log_begin(void *arg, const struct ctl_result *result, const struct e
 	l->x = x;
 	l->api = x->app;
 	l->is_job = result->job != NULL;
+	l->slot = -1;
 	l->who = *api_principal(x);
 	snprintf(l->owner, sizeof(l->owner), "%s", l->is_job ? result->job->id : result->service->id);
+	if (!l->is_job && http_query_int(x, "replica", 0, SERVICE_SLOTS_MAX - 1, &l->slot, &err) < 0) {
+		http_reply_error(x, &err);
+		log_stream_free(l);
+		return;
+	}
 	if (l->is_job)
 		learn_job(l, result->job);
 	else

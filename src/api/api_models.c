@@ -78,6 +78,8 @@ static void post_model(struct http_exchange *x, void *app)
 	int r = service_spec_parse(x->json, &c->spec, &c->err);
 	if (r == 0 && c->spec.uri && c->spec.job)
 		r = err_set(&c->err, ERR_INVALID, "model has 'uri' and 'job'; give one of them");
+	if (r == 0 && (c->spec.replicas > 1 || *c->spec.weights))
+		r = err_set(&c->err, ERR_UNSUPPORTED, "several replicas and weights need a newer backend");
 	if (r < 0)
 		creation_fail(c, &c->err);
 	else if (c->spec.job)
@@ -129,7 +131,9 @@ static void get_model(struct http_exchange *x, void *app)
 static void delete_model(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_service_delete(a->config.ctl, api_principal(x), http_param(x, "model"), api_done_accepted, x);
+	struct ctl_idempotency idem = api_idempotency_of(x, http_param(x, "model"));
+	ctl_service_delete(a->config.ctl, api_principal(x), http_param(x, "model"), &idem, api_done_accepted,
+			   x);
 }
 
 static void get_model_events(struct http_exchange *x, void *app)

@@ -120,6 +120,16 @@ struct ctl_idempotency api_idempotency(struct http_exchange *x)
 	return (struct ctl_idempotency){key ? arena_strndup(&x->arena, key, strlen(key)) : NULL, digest};
 }
 
+struct ctl_idempotency api_idempotency_of(struct http_exchange *x, const char *noun)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	struct ctl_idempotency idem = api_idempotency(x);
+	buf_printf(&text, "%s %s\n", x->method, noun);
+	buf_add(&text, x->body.data, x->body.len);
+	digest_of(buf_str(&text), text.len, (char *)idem.body_sha256);
+	return idem;
+}
+
 static void reply_result(struct http_exchange *x, int status, const struct ctl_result *result,
 			 const struct err *err)
 {

@@ -39,8 +39,16 @@ struct backend_ops {
 	 */
 	int (*stop)(struct backend *b, const char *task, enum fail_class why, int64_t grace_ms,
 		    struct err *err);
+	/* Optional. Sets a model's weights while it serves; durable, so that the task has them from now on
+	 * whatever happens. In force when its status says so. Unknown names succeed. */
+	int (*set_weights)(struct backend *b, const char *task, const char *weights, struct err *err);
+	/* Optional. A new connection to the model server of this one task, whatever shares its address:
+	 * HTTP/1 and gRPC. Returns the descriptor (owned, not blocking); ERR_NOT_FOUND, ERR_UNAVAILABLE. */
+	int (*dial)(struct backend *b, const char *task, struct err *err);
 	/* Forgets an exited or lost task: folder, cgroup, mounts; reported by task_removed. */
 	int (*remove)(struct backend *b, const char *task, struct err *err);
+	/* Optional. No task of this owner is launched any more: its port goes. */
+	void (*forget)(struct backend *b, const char *owner);
 	/* Reads the task's log (bytes as the program wrote them, both streams in order of arrival). Returns
 	 * the count, 0 at the present end. Thread-safe, may block on the disk: call from a pool thread.
 	 * ERR_NOT_FOUND. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model service: states, specification, record. */
+/* The model service: states and specification. */
 #include "core/service.h"
 
 #include <stdlib.h>
@@ -50,6 +50,13 @@ bool service_state_may_move(enum service_state from, enum service_state to)
 	       (moves[from] & BIT(to));
 }
 
+static int check_weights(const char *key, const char *value, struct err *err)
+{
+	struct service_weight weights[SERVICE_VERSIONS_MAX];
+	int r = service_weights_parse(value, weights, err);
+	return r < 0 ? r : 0;
+}
+
 #define SERVICE_SPEC_TABLE(X)                                                                                \
 	X("name", FIELD_STRING, name, .cap = CORE_NAME_MAX, .check = spec_check_name,                        \
 	  .pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", .about = "Name of the model in requests.")           \
@@ -60,6 +67,12 @@ bool service_state_may_move(enum service_state from, enum service_state to)
 	  .about = "Instead of uri: id of a completed job that wrote model/ into its output.")               \
 	X("model_version", FIELD_INT, model_version, .min = 0, .max = INT64_MAX,                             \
 	  .about = "Version to answer with; 0 takes the folder's number, else 1.")                           \
+	X("replicas", FIELD_INT, replicas, .min = 1, .max = SERVICE_REPLICAS_MAX, .number = 1,               \
+	  .about = "Model servers behind the one address.")                                                  \
+	X("weights", FIELD_STRING, weights, .cap = SERVICE_WEIGHTS_TEXT_MAX, .text = "",                     \
+	  .check = check_weights, .pattern = "^([0-9]+=[0-9]+(,[0-9]+=[0-9]+)*)?$",                          \
+	  .about = "Versions that are served and their per mille of the requests that name none: "           \
+		   "'1=900,2=100'; empty for the newest version alone.")                                     \
 	X("framework", FIELD_STRING, framework, .cap = CORE_NAME_MAX, .text = "", .check = spec_check_name,  \
 	  .about = "Name in the catalogue; empty for the one that fits the files.")                          \
 	X("framework_version", FIELD_STRING, framework_version, .cap = 63, .text = "",                       \
@@ -68,7 +81,14 @@ bool service_state_may_move(enum service_state from, enum service_state to)
 	  .about = "Cores: 1.5 or '500m'.")                                                                  \
 	X("memory", FIELD_BYTES, limits.memory_bytes, .min = 1 << 20, .max = 1LL << 46, .number = 2LL << 30, \
 	  .about = "Memory in bytes or with a unit: '2G'.")                                                  \
-	X("gpu", FIELD_INT, limits.gpu, .min = 0, .max = 64, .about = "Graphics processors.")
+	X("gpu", FIELD_INT, limits.gpu, .min = 0, .max = 64, .about = "Graphics processors.")                \
+	X("startup_grace", FIELD_DURATION, startup_grace_ms, .min = 1000, .max = 24 * 3600 * INT64_C(1000),  \
+	  .number = 600 * INT64_C(1000),                                                                     \
+	  .about = "From the start of a replica's server until it must be ready: '10m'.")                    \
+	X("health_interval", FIELD_DURATION, health_interval_ms, .min = 100, .max = 3600 * INT64_C(1000),    \
+	  .number = 5000, .about = "Between two health checks, and the time for an answer: '5s'.")           \
+	X("health_failures", FIELD_INT, health_failures, .min = 1, .max = 100, .number = 3,                  \
+	  .about = "Failed checks in a row after which a replica is replaced.")
 
 static const struct field fields[] = {
 #define FIELD(name_, type_, member, ...)                                                                     \
@@ -87,6 +107,11 @@ void service_spec_done(struct service_spec *s)
 	fields_done(fields, s);
 }
 
+void service_spec_copy(const struct service_spec *from, struct service_spec *to)
+{
+	fields_copy(fields, from, to);
+}
+
 int service_spec_parse(const json_t *j, struct service_spec *ret, struct err *err)
 {
 	int r = fields_parse(fields, "model", j, ret, err);
@@ -99,6 +124,37 @@ int service_spec_parse(const json_t *j, struct service_spec *ret, struct err *er
 	return 0;
 }
 
+/* A key that is not in a document keeps what the object has: so an update is parsed over a copy. */
+int service_spec_patch(struct service_spec *s, const json_t *changes, struct err *err)
+{
+	CLEANUP(free) char *name = mem_strdup(s->name);
+	bool has_uri = json_object_get(changes, "uri"), has_job = json_object_get(changes, "job");
+	if (has_uri && has_job)
+		return err_set(err, ERR_INVALID, "model has 'uri' and 'job'; give one of them");
+	int r = fields_parse(fields, "model", changes, s, err);
+	if (r < 0)
+		return r;
+	if (strcmp(s->name ? s->name : "", name))
+		return err_set(err, ERR_INVALID,
+			       "the name of model '%s' cannot be changed; create another one", name);
+	if (json_object_get(changes, "framework") && !json_object_get(changes, "framework_version")) {
+		free(s->framework_version);
+		s->framework_version = mem_strdup("");
+	}
+	char **other = has_uri ? &s->job : has_job ? &s->uri : NULL;
+	if (other) {
+		free(*other);
+		*other = NULL;
+	}
+	if (other && !json_object_get(changes, "framework")) { /* chosen anew by the files */
+		free(s->framework);
+		free(s->framework_version);
+		s->framework = mem_strdup("");
+		s->framework_version = mem_strdup("");
+	}
+	return 0;
+}
+
 json_t *service_spec_format(const struct service_spec *s)
 {
 	return fields_format(fields, s);
@@ -108,40 +164,5 @@ json_t *service_spec_schema(void)
 {
 	json_t *j = fields_schema(fields, "Model");
 	json_object_set_new(j, "required", json_pack("[s]", "name"));
-	return j;
-}
-
-struct service *service_new(void)
-{
-	struct service *s = MEM_NEW(struct service);
-	service_spec_init(&s->spec);
-	s->progress = PROGRESS_NONE;
-	return s;
-}
-
-void service_free(struct service *s)
-{
-	if (!s)
-		return;
-	service_spec_done(&s->spec);
-	free(s);
-}
-
-json_t *service_format(const struct service *s)
-{
-	const char *name = s->spec.name ? s->spec.name : "";
-	json_t *j = json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "id", s->id, "name", name,
-	    "org", s->org, "user", s->user, "state", service_state_word(s->state), "reason", s->reason,
-	    "message", field_text_json(s->message), "version", (json_int_t)s->version, "attempt",
-	    (json_int_t)s->attempt, "restarts", (json_int_t)s->restarts, "created_ms",
-	    (json_int_t)s->created_ms, "ready_ms", (json_int_t)s->ready_ms, "address", s->address);
-	bool addressed = s->address[0];
-	json_object_set_new(j, "http_url",
-			    addressed ? json_sprintf("http://%s/v1/models/%s", s->address, name)
-				      : json_null());
-	json_object_set_new(j, "grpc_address", addressed ? json_string(s->address) : json_null());
-	json_object_set_new(j, "progress", progress_format(&s->progress));
-	json_object_set_new(j, "spec", service_spec_format(&s->spec));
 	return j;
 }

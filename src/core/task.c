@@ -35,6 +35,9 @@ static const char *const fail_words[] = {
 	X("model_uri", FIELD_STRING, model_uri)                                                              \
 	X("model_name", FIELD_STRING, model_name)                                                            \
 	X("model_version", FIELD_INT, model_version, .min = 0, .max = INT64_MAX)                             \
+	X("model_weights", FIELD_STRING, model_weights, .text = "")                                          \
+	X("health_interval_ms", FIELD_INT, health_interval_ms, .min = 0, .max = INT64_MAX, .number = 5000)   \
+	X("health_failures", FIELD_INT, health_failures, .min = 0, .max = 1000, .number = 3)                 \
 	X("module", FIELD_STRING, module)                                                                    \
 	X("command", FIELD_STRINGS, command)                                                                 \
 	X("args", FIELD_STRINGS, args)                                                                       \
@@ -59,6 +62,8 @@ static const char *const fail_words[] = {
 	X("phase", FIELD_WORD, phase, .words = phase_words)                                                  \
 	X("progress", FIELD_PROGRESS, progress)                                                              \
 	X("port", FIELD_INT32, port, .min = 0, .max = 65535)                                                 \
+	X("unhealthy", FIELD_INT32, unhealthy, .min = 0, .max = INT_MAX)                                     \
+	X("weights", FIELD_CHARS, weights, .cap = TASK_WEIGHTS_MAX + 1)                                      \
 	X("exit_code", FIELD_INT32, exit_code, .min = INT_MIN, .max = INT_MAX)                               \
 	X("exit_signal", FIELD_INT32, exit_signal, .min = 0, .max = 255)                                     \
 	X("fail", FIELD_WORD, fail, .words = fail_words)                                                     \

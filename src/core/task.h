@@ -7,6 +7,7 @@
 #include "core/job.h"
 
 #define TASK_NAME_MAX 95
+#define TASK_WEIGHTS_MAX 400
 
 enum task_kind { TASK_JOB, TASK_MODEL };
 
@@ -24,6 +25,10 @@ struct task_spec {
 	char *model_uri;    /* TASK_MODEL: fds:// prefix or object */
 	char *model_name;
 	int64_t model_version;
+	char *model_weights; /* TASK_MODEL: "1=900,2=100": these versions, with these weights; "" = by
+				model_version */
+	int64_t health_interval_ms,
+	    health_failures; /* TASK_MODEL: from when it is ready; see core/service.h */
 	char *module;
 	char **command, **args, **env;
 	char *prepare_command, *finish_command;
@@ -33,7 +38,7 @@ struct task_spec {
 	int64_t grace_ms;	 /* from SIGTERM to SIGKILL when the backend stops it by itself */
 	int64_t hang_timeout_ms; /* 0 = none; the backend enforces it with class FAIL_HUNG */
 	enum network_mode network;
-	int64_t port_hint; /* TASK_MODEL: port to try first; 0 = any of the backend's range */
+	int64_t port_hint; /* TASK_MODEL: the port of its owner, kept; 0 = any of the backend's range */
 };
 void task_spec_init(struct task_spec *t);
 void task_spec_done(struct task_spec *t);
@@ -62,11 +67,14 @@ struct task_status {
 	int64_t attempt;
 	enum task_phase phase;
 	struct progress progress;
-	int port;      /* 0 unless TASK_READY */
-	int exit_code; /* TASK_EXITED */
+	int port;      /* 0 unless TASK_READY; tasks of one owner share it */
+	int unhealthy; /* TASK_READY: so many health checks in a row failed, as many as were allowed; else 0
+			*/
+	char weights[TASK_WEIGHTS_MAX + 1]; /* TASK_MODEL: in force */
+	int exit_code;			    /* TASK_EXITED */
 	int exit_signal;
 	enum fail_class fail; /* TASK_EXITED: FAIL_NONE when the exit status was 0 */
-	char message[480];    /* for people; "" when fail is FAIL_NONE */
+	char message[480];    /* for people; why it is unhealthy or has failed */
 };
 json_t *task_status_format(const struct task_status *s);
 int task_status_parse(const json_t *j, struct task_status *ret, struct err *err);

@@ -292,8 +292,10 @@ static void answer_all(struct ctl *c)
 	}
 	for (size_t i = 0; map_next(c->jobs, &i, &key, &value);)
 		waiters_answer(&((struct ctl_job *)value)->waiters, NULL, &gone);
-	for (size_t i = 0; map_next(c->services, &i, &key, &value);)
+	for (size_t i = 0; map_next(c->services, &i, &key, &value);) {
 		waiters_answer(&((struct ctl_service *)value)->waiters, NULL, &gone);
+		service_abandon(value, &gone);
+	}
 }
 
 void ctl_free(struct ctl *c)

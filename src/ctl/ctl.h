@@ -70,8 +70,9 @@ struct ctl_result {
 typedef void ctl_done_fn(void *arg, const struct ctl_result *result, const struct err *err);
 
 /* Limits. */
-#define CTL_LIVE_JOBS_MAX 100000 /* of one organisation */
-#define CTL_SERVICES_MAX 1000	 /* of one organisation */
+#define CTL_LIVE_JOBS_MAX 100000   /* of one organisation */
+#define CTL_SERVICES_MAX 1000	   /* of one organisation */
+#define CTL_SERVICE_UPDATES_MAX 16 /* of one service, that wait to become durable */
 
 /* Changes. Borrow their arguments; call done exactly once, later. Check role: a viewer may change nothing. */
 void ctl_job_submit(struct ctl *c, const struct principal *who, const struct job_spec *spec,
@@ -99,8 +100,15 @@ void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, 
 		    void *arg); /* ERR_STATE when live */
 void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
-void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
-			void *arg);
+/* spec: the whole new wish, made of the service as it was at 'base_revision' (service_spec_patch);
+ * ERR_CONFLICT when there is a newer one, ERR_STATE when it stops or has failed. Answers when the wish is
+ * durable. */
+void ctl_service_update(struct ctl *c, const struct principal *who, const char *name,
+			const struct service_spec *spec, int64_t base_revision,
+			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+/* With a key that was used before: the first answer again, also when the service is gone. */
+void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name,
+			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 
 /* Reads. 'id' of a job: its id, or a name (the newest job of that name). ERR_NOT_FOUND also for another
  * organisation's. */
@@ -129,7 +137,7 @@ void ctl_events(struct ctl *c, const struct principal *who, const char *subject,
 
 /* Name of the task whose log and metrics belong to this attempt (0 = the newest). */
 void ctl_job_task_name(const struct job *job, int64_t attempt, char ret[TASK_NAME_MAX + 1]);
-void ctl_service_task_name(const struct service *s, char ret[TASK_NAME_MAX + 1]);
+void ctl_service_task_name(const struct service *s, const struct replica *r, char ret[TASK_NAME_MAX + 1]);
 
 /* Watching: fn is called on the loop's thread after every durable change and on progress (at most 5 a second
  * each). Exactly one of job and service is set; a view for the call. */

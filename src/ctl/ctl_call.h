@@ -13,6 +13,9 @@ struct ctl_call {
 	char key[STORE_IDEMPOTENCY_KEY_MAX + 2], body_sha256[65];
 	struct job *job; /* owned; read from the store, or to be inserted */
 	struct service *service;
+	struct service
+	    *wish;	/* owned; of an update: its specification, and the revision that it is made of */
+	int64_t now_ms; /* for the keys */
 	struct event event;
 	struct err refusal; /* found before the store was asked; answered by the same way, later */
 	ctl_done_fn *done;

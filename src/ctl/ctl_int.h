@@ -26,6 +26,9 @@
 #define CTL_BACKOFF_MAX_MS (300 * INT64_C(1000))
 #define CTL_PROGRESS_MS 200			   /* at most five notices a second */
 #define CTL_SERVICE_FAILURES_MAX 5		   /* in a row, then the service has failed */
+#define CTL_UPDATE_FAILURES_MAX 2		   /* the same of a replica that an update brought */
+#define CTL_DRAIN_MS (60 * INT64_C(1000))	   /* for requests in flight on a replica that goes */
+#define CTL_HUNG_GRACE_MS INT64_C(2000)		   /* for a replica that is replaced because it hangs */
 #define CTL_SERVICE_STEADY_MS (60 * INT64_C(1000)) /* ready for so long: the row of failures ends */
 #define CTL_EXPIRE_MS (3600 * INT64_C(1000))	   /* old idempotency keys are deleted */
 
@@ -88,16 +91,32 @@ struct ctl_job {
 	int64_t notified_ms;
 };
 
+/* Of the replica in one slot: what need not be durable. */
+struct ctl_replica {
+	struct ctl_service *cs;
+	struct ctl_want want;
+	bool launched;	 /* by this process, the present attempt */
+	int64_t attempt; /* of its record; 0 = the slot is free */
+	int64_t not_before_ms, deadline_at_ms, running_at_ms, ready_at_ms, asked_weights_ms; /* monotonic */
+	int64_t failures, refusals;							     /* in a row */
+	char asked_weights[TASK_WEIGHTS_MAX + 1];
+	char message[200]; /* why it waits */
+};
+
+struct ctl_service_change;
 struct ctl_service {
 	struct ctl *ctl;
-	struct service *service;
-	struct ctl_want want;
+	struct service *service; /* another object after every move */
 	struct list dirty;
-	struct list waiters; /* for a delete */
+	struct list waiters;		     /* for a delete */
+	struct list updates;		     /* wishes that are not durable yet */
+	struct ctl_service_change *deletion; /* idempotency key of the delete; NULL = none */
 	struct ctl_timer again, notice;
-	bool busy, launched;
+	bool busy;
 	size_t tasks;
-	int64_t not_before_ms, deadline_at_ms, notified_ms, ready_at_ms, failures, refusals;
+	size_t tasks_of[SERVICE_SLOTS_MAX]; /* of any attempt */
+	struct ctl_replica replicas[SERVICE_SLOTS_MAX];
+	int64_t notified_ms;
 };
 
 struct ctl_task {
@@ -169,15 +188,20 @@ void job_place(struct ctl_job *cj);
 int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, const char *reason,
 		       const char *actor, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
-/* ctl_service.c: the mover of services */
+/* ctl_service.c: the mover of services; ctl_service_int.h, ctl_replica.c, ctl_rollout.c */
 struct ctl_service *service_adopt(struct ctl *c, struct service *s); /* takes s */
 void service_drop(struct ctl_service *cs);
 void service_dirty(struct ctl_service *cs);
 void service_advance(struct ctl_service *cs);
+void service_abandon(struct ctl_service *cs, const struct err *err); /* its updates */
+void service_refresh(struct ctl_service *cs); /* the words for its replicas; before anybody looks */
+extern const struct ctl_want_ops replica_want_ops;
+void rollout_add(struct service *s, size_t count); /* replicas of the present release */
 
 /* ctl_launch.c */
 int launch_job(struct ctl *c, const struct job *job, struct err *err);
-int launch_service(struct ctl *c, const struct service *s, struct err *err);
+int launch_service(struct ctl *c, const struct service *s, const struct replica *r, struct err *err);
+int64_t ctl_service_task_slot(const char *task); /* from its name; -1 = none */
 
 /* ctl_task.c */
 extern const struct backend_observer ctl_observer;

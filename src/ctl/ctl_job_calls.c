@@ -29,6 +29,7 @@ static void call_release(struct ctl_op *op)
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
 	job_free(call->job);
 	service_free(call->service);
+	service_free(call->wish);
 	free(call);
 }
 

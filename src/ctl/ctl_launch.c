@@ -13,9 +13,17 @@ void ctl_job_task_name(const struct job *job, int64_t attempt, char ret[TASK_NAM
 		 (long long)(attempt > 0 ? attempt : job->attempt));
 }
 
-void ctl_service_task_name(const struct service *s, char ret[TASK_NAME_MAX + 1])
+void ctl_service_task_name(const struct service *s, const struct replica *r, char ret[TASK_NAME_MAX + 1])
 {
-	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld-serving-0", s->id, (long long)s->attempt);
+	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld-serving-%lld", s->id, (long long)r->attempt,
+		 (long long)r->slot);
+}
+
+int64_t ctl_service_task_slot(const char *task)
+{
+	const char *dash = strrchr(task, '-');
+	int64_t slot = dash ? strtoll(dash + 1, NULL, 10) : -1;
+	return slot >= 0 && slot < SERVICE_SLOTS_MAX ? slot : -1;
 }
 
 static void cleanup_task_spec(struct task_spec *t)
@@ -72,21 +80,25 @@ static int64_t port_of(const char *address)
 	return colon ? strtoll(colon + 1, NULL, 10) : 0;
 }
 
-int launch_service(struct ctl *c, const struct service *s, struct err *err)
+int launch_service(struct ctl *c, const struct service *s, const struct replica *r, struct err *err)
 {
+	const struct service_spec *spec = service_spec_of(s, r->release);
 	CLEANUP(task_spec) struct task_spec t;
 	task_spec_init(&t);
-	ctl_service_task_name(s, t.name);
+	ctl_service_task_name(s, r, t.name);
 	memcpy(t.org, s->org, sizeof(t.org));
 	memcpy(t.owner, s->id, sizeof(t.owner));
-	t.attempt = s->attempt;
+	t.attempt = r->attempt;
 	t.kind = TASK_MODEL;
-	set(&t.framework, s->spec.framework);
-	set(&t.framework_version, s->spec.framework_version);
-	set(&t.model_uri, s->spec.uri);
-	set(&t.model_name, s->spec.name);
-	t.model_version = s->spec.model_version;
-	t.limits = s->spec.limits;
+	set(&t.framework, spec->framework);
+	set(&t.framework_version, spec->framework_version);
+	set(&t.model_uri, spec->uri);
+	set(&t.model_name, spec->name);
+	t.model_version = spec->model_version;
+	set(&t.model_weights, spec->weights ? spec->weights : "");
+	t.health_interval_ms = spec->health_interval_ms;
+	t.health_failures = spec->health_failures;
+	t.limits = spec->limits;
 	t.port_hint = port_of(s->address);
 	return c->config.backend->ops->launch(c->config.backend, &t, err);
 }

@@ -76,12 +76,12 @@ static void refresh_jobs(struct ctl *c, struct store_jobs *jobs)
 static void refresh_services(struct ctl *c, struct store_services *services)
 {
 	for (size_t i = 0; i < services->count; i++) {
-		const struct ctl_service *cs = map_get(c->services, services->items[i]->id);
+		struct ctl_service *cs = map_get(c->services, services->items[i]->id);
 		if (!cs)
 			continue;
-		struct service_spec spec = services->items[i]->spec;
-		*services->items[i] = *cs->service;
-		services->items[i]->spec = spec;
+		service_refresh(cs);
+		service_free(services->items[i]);
+		services->items[i] = service_copy(cs->service);
 	}
 }
 

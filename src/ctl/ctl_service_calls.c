@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls about model services: create, delete, get. */
+/* Calls about model services: create, update, delete, get. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "ctl/ctl_call.h"
+#include "ctl/ctl_service_int.h"
 
 static const struct service *service_freshest(struct ctl *c, const struct service *row)
 {
-	const struct ctl_service *cs = map_get(c->services, row->id);
+	struct ctl_service *cs = map_get(c->services, row->id);
+	if (cs)
+		service_refresh(cs);
 	return cs ? cs->service : row;
 }
 
@@ -60,7 +63,7 @@ static void create_finish(struct ctl_op *op, int r, const struct err *err)
 		call_answer(call, &(struct ctl_result){.service = s, .replayed = true}, NULL);
 	} else {
 		struct ctl_service *cs = service_adopt(c, STEAL(call->service));
-		notify_service(cs);
+		notify_service(cs); /* also refreshes it */
 		call_answer(call, &(struct ctl_result){.service = cs->service}, NULL);
 	}
 }
@@ -75,16 +78,13 @@ static int64_t services_of(struct ctl *c, const char *org)
 	return count;
 }
 
-static int create_check(struct ctl *c, const struct principal *who, struct service_spec *spec,
-			struct err *err)
+/* Of a wish, new or changed; fills in the framework. */
+static int spec_check(struct ctl *c, const struct principal *who, struct service_spec *spec, struct err *err)
 {
 	struct resources capacity;
 	int r = auth_may_change(who, err);
 	if (r >= 0 && (!spec->name || !spec->uri))
 		r = err_set(err, ERR_INVALID, "a model needs a name and a uri (or a job)");
-	if (r >= 0 && services_of(c, who->org) >= CTL_SERVICES_MAX)
-		r = err_set(err, ERR_QUOTA, "organisation '%s' has %d models; delete some", who->org,
-			    CTL_SERVICES_MAX);
 	if (r >= 0)
 		r = check_bucket("uri", spec->uri, who->org, err);
 	if (r < 0)
@@ -100,22 +100,6 @@ static int create_check(struct ctl *c, const struct principal *who, struct servi
 	return sched_check(&spec->limits, &capacity, err);
 }
 
-static char *copy(const char *s)
-{
-	return mem_strdup(s);
-}
-
-static void spec_copy(const struct service_spec *from, struct service_spec *to)
-{
-	service_spec_done(to);
-	*to = *from;
-	to->name = copy(from->name);
-	to->uri = copy(from->uri);
-	to->job = copy(from->job);
-	to->framework = copy(from->framework);
-	to->framework_version = copy(from->framework_version);
-}
-
 static void service_fill(struct ctl *c, const struct principal *who, struct service *s)
 {
 	s->id[0] = 'm';
@@ -123,7 +107,7 @@ static void service_fill(struct ctl *c, const struct principal *who, struct serv
 	memcpy(s->org, who->org, sizeof(s->org));
 	memcpy(s->user, who->user, sizeof(s->user));
 	s->state = SERVICE_STARTING;
-	s->attempt = 1;
+	rollout_add(s, (size_t)s->spec.replicas);
 	snprintf(s->reason, sizeof(s->reason), "submitted");
 	s->created_ms = ctl_wall(c);
 	s->deadline_ms = s->created_ms + CTL_STARTING_MS;
@@ -138,8 +122,12 @@ void ctl_service_create(struct ctl *c, const struct principal *who, const struct
 	call->op.run = create_run;
 	call->op.finish = create_finish;
 	call->service = service_new();
-	spec_copy(spec, &call->service->spec);
-	if (create_check(c, who, &call->service->spec, &call->refusal) >= 0) {
+	service_spec_copy(spec, &call->service->spec);
+	int r = spec_check(c, who, &call->service->spec, &call->refusal);
+	if (r >= 0 && services_of(c, who->org) >= CTL_SERVICES_MAX)
+		r = err_set(&call->refusal, ERR_QUOTA, "organisation '%s' has %d models; delete some",
+			    who->org, CTL_SERVICES_MAX);
+	if (r >= 0) {
 		service_fill(c, who, call->service);
 		snprintf(subject, sizeof(subject), "model/%s", call->service->spec.name);
 		job_event_make(&call->event, subject, call->service->created_ms, "submitted", who->user,
@@ -148,7 +136,7 @@ void ctl_service_create(struct ctl *c, const struct principal *who, const struct
 	call_submit(c, call);
 }
 
-/* ---- delete, get ---- */
+/* ---- update, delete, get ---- */
 
 static int find_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
@@ -156,26 +144,126 @@ static int find_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 	return store_service_get(tx, call->who.org, call->id, &call->service, err);
 }
 
-static void delete_finish(struct ctl_op *op, int r, const struct err *err)
+/* The noun, or that this very call was made before. */
+static int find_or_replay_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
-	struct ctl_service *cs = r < 0 ? NULL : map_get(op->ctl->services, call->service->id);
-	if (cs) {
-		waiter_add(&cs->waiters, call->who.user, STEAL(call->done), call->arg);
-		service_dirty(cs);
-		return;
+	char id[sizeof(call->service->id)];
+	int r = 0;
+	if (call->has_key)
+		r = store_idempotency_find(tx, call->who.org, call->key, call->body_sha256, call->now_ms, id,
+					   err);
+	if (r <= 0)
+		return r < 0 ? r : find_run(tx, op, err);
+	call->replayed = true;
+	if (store_service_get(tx, call->who.org, id, &call->service, err) >= 0)
+		return 0;
+	if (err->code != ERR_NOT_FOUND)
+		return -err->code;
+	*err = ERR_INIT;
+	struct service *gone = call->service = service_new();
+	memcpy(gone->id, id, sizeof(id));
+	memcpy(gone->org, call->who.org, sizeof(gone->org));
+	gone->spec.name = mem_strdup(call->id);
+	gone->state = SERVICE_DELETED;
+	snprintf(gone->reason, sizeof(gone->reason), "deleted");
+	return 0;
+}
+
+/* The live service; NULL when the call was answered. */
+static struct ctl_service *found(struct ctl_call *call, int r, const struct err *err)
+{
+	struct ctl *c = call->op.ctl;
+	if (r >= 0 && call->replayed) {
+		const struct service *s = service_freshest(c, call->service);
+		call_answer(call, &(struct ctl_result){.service = s, .replayed = true}, NULL);
+		return NULL;
 	}
+	struct ctl_service *cs = r < 0 ? NULL : map_get(c->services, call->service->id);
+	if (cs)
+		return cs;
 	struct err gone = ERR_INIT;
 	err_set(&gone, ERR_NOT_FOUND, "there is no model '%s'; run 'cloudml models list'", call->id);
 	call_answer(call, NULL, r < 0 ? err : &gone);
+	return NULL;
 }
 
-void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
-			void *arg)
+static void keep_key(struct ctl_service_change *k, const struct ctl_call *call)
 {
-	struct ctl_call *call = call_new(who, name, NULL, done, arg);
-	call->op.run = find_run;
+	if (!call->has_key)
+		return;
+	memcpy(k->key, call->key, sizeof(k->key));
+	memcpy(k->body_sha256, call->body_sha256, sizeof(k->body_sha256));
+}
+
+static size_t updates_waiting(const struct ctl_service *cs)
+{
+	size_t count = 0;
+	for (const struct list *l = cs->updates.next; l != &cs->updates; l = l->next)
+		count++;
+	return count;
+}
+
+static void update_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	struct ctl_service *cs = found(call, r, err);
+	if (!cs)
+		return;
+	if (updates_waiting(cs) >= CTL_SERVICE_UPDATES_MAX) {
+		struct err full = ERR_INIT;
+		err_set(&full, ERR_LIMIT, "%d updates of model '%s' wait already; try again later",
+			CTL_SERVICE_UPDATES_MAX, cs->service->spec.name);
+		call_answer(call, NULL, &full);
+		return;
+	}
+	struct ctl_service_change *k = service_change_new();
+	service_spec_copy(&call->wish->spec, &k->spec);
+	k->base_revision = call->wish->revision;
+	memcpy(k->user, call->who.user, sizeof(k->user));
+	keep_key(k, call);
+	k->done = STEAL(call->done);
+	k->arg = call->arg;
+	list_append(&cs->updates, &k->node);
+	service_dirty(cs);
+}
+
+void ctl_service_update(struct ctl *c, const struct principal *who, const char *name,
+			const struct service_spec *spec, int64_t base_revision,
+			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
+{
+	struct ctl_call *call = call_new(who, name, idem, done, arg);
+	call->op.run = find_or_replay_run;
+	call->op.finish = update_finish;
+	call->now_ms = ctl_wall(c);
+	call->wish = service_new();
+	service_spec_copy(spec, &call->wish->spec);
+	call->wish->revision = base_revision;
+	spec_check(c, who, &call->wish->spec, &call->refusal);
+	call_submit(c, call);
+}
+
+static void delete_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	struct ctl_service *cs = found(call, r, err);
+	if (!cs)
+		return;
+	if (call->has_key && !cs->deletion) {
+		cs->deletion = service_change_new();
+		keep_key(cs->deletion, call);
+	}
+	waiter_add(&cs->waiters, call->who.user, STEAL(call->done), call->arg);
+	service_dirty(cs);
+}
+
+void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name,
+			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
+{
+	struct ctl_call *call = call_new(who, name, idem, done, arg);
+	call->op.run = find_or_replay_run;
 	call->op.finish = delete_finish;
+	call->now_ms = ctl_wall(c);
 	auth_may_change(who, &call->refusal);
 	call_submit(c, call);
 }

@@ -23,7 +23,7 @@ void task_dirty(struct ctl_task *t)
 		list_append(&t->ctl->dirty_tasks, &t->dirty);
 }
 
-static void owner_dirty(struct ctl *c, const char *owner, int tasks_by)
+static void owner_dirty(struct ctl *c, const char *owner, const char *name, int tasks_by)
 {
 	struct ctl_job *cj = map_get(c->jobs, owner);
 	struct ctl_service *cs = map_get(c->services, owner);
@@ -31,7 +31,10 @@ static void owner_dirty(struct ctl *c, const char *owner, int tasks_by)
 		cj->tasks += (size_t)tasks_by;
 		job_dirty(cj);
 	} else if (cs) {
+		int64_t slot = ctl_service_task_slot(name);
 		cs->tasks += (size_t)tasks_by;
+		if (slot >= 0)
+			cs->tasks_of[slot] += (size_t)tasks_by;
 		service_dirty(cs);
 	}
 }
@@ -51,7 +54,7 @@ struct ctl_task *task_know(struct ctl *c, const char *name, const char *owner, e
 	t->again = (struct ctl_timer){.fn = again_due, .arg = t};
 	list_init(&t->dirty);
 	map_set(c->tasks, name, t);
-	owner_dirty(c, owner, 1);
+	owner_dirty(c, owner, name, 1);
 	return t;
 }
 
@@ -102,6 +105,14 @@ static bool is_terminal(const struct ctl_task *t)
 	return t->status.phase == TASK_EXITED || t->status.phase == TASK_LOST;
 }
 
+static const struct replica *replica_of_task(const struct ctl_service *cs, const struct ctl_task *t)
+{
+	for (size_t i = 0; i < cs->service->replica_count; i++)
+		if (cs->service->replicas[i].attempt == t->status.attempt)
+			return &cs->service->replicas[i];
+	return NULL;
+}
+
 /* By the durable rows only: a task is wanted as long as the move that ends its attempt is not committed. */
 static bool is_wanted(const struct ctl_task *t)
 {
@@ -110,20 +121,29 @@ static bool is_wanted(const struct ctl_task *t)
 	if (cj)
 		return cj->job->attempt == t->status.attempt &&
 		       (cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING);
-	if (cs)
-		return cs->service->attempt == t->status.attempt &&
-		       (cs->service->state == SERVICE_STARTING || cs->service->state == SERVICE_READY);
-	return false;
+	const struct replica *r = cs ? replica_of_task(cs, t) : NULL;
+	return r && !r->draining &&
+	       (cs->service->state == SERVICE_STARTING || cs->service->state == SERVICE_READY);
+}
+
+/* Nobody waits for a job that is cancelled; a replica that goes finishes what it was asked. */
+static int64_t grace_of(const struct ctl_task *t)
+{
+	const struct ctl_service *cs = map_get(t->ctl->services, t->status.owner);
+	const struct replica *r = cs ? replica_of_task(cs, t) : NULL;
+	if (r && r->draining && cs->service->state != SERVICE_STOPPING)
+		return CTL_DRAIN_MS;
+	return t->status.unhealthy ? CTL_HUNG_GRACE_MS : CTL_STOP_GRACE_MS;
 }
 
 void task_advance(struct ctl_task *t)
 {
 	if (is_wanted(t))
-		owner_dirty(t->ctl, t->status.owner, 0);
+		owner_dirty(t->ctl, t->status.owner, t->status.name, 0);
 	else if (is_terminal(t))
 		task_remove(t);
 	else
-		task_stop(t, FAIL_CANCELLED);
+		task_stop_within(t, FAIL_CANCELLED, grace_of(t));
 }
 
 /* ---- the observer ---- */
@@ -135,8 +155,9 @@ static void take_progress(struct ctl *c, const struct task_status *status)
 	if (cj && cj->job->attempt == status->attempt) {
 		cj->job->progress = status->progress;
 		notify_job_soon(cj);
-	} else if (cs && cs->service->attempt == status->attempt) {
-		cs->service->progress = status->progress;
+	} else if (cs) {
+		if (cs->service->state == SERVICE_STARTING)
+			cs->service->progress = status->progress;
 		notify_service_soon(cs);
 	}
 }
@@ -162,8 +183,8 @@ static void on_removed(void *arg, const char *name)
 		return;
 	char owner[sizeof(t->status.owner)];
 	memcpy(owner, t->status.owner, sizeof(owner));
-	task_drop(t);
-	owner_dirty(c, owner, -1);
+	task_drop(t); /* 'name' is the backend's */
+	owner_dirty(c, owner, name, -1);
 	ctl_pump(c);
 }
 

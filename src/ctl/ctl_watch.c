@@ -56,6 +56,7 @@ void notify_service(struct ctl_service *cs)
 {
 	timer_clear(cs->ctl, &cs->notice);
 	cs->notified_ms = ctl_now(cs->ctl);
+	service_refresh(cs);
 	notify(cs->ctl, cs->service->org, NULL, cs->service);
 }
 

@@ -139,8 +139,9 @@ struct store_services {
 void store_services_done(struct store_services *l);
 int store_service_insert(struct store_tx *tx, struct service *s,
 			 struct err *err); /* sets seq, version; ERR_EXISTS: the name */
+/* Everything but identity. ERR_CONFLICT. */
 int store_service_update(struct store_tx *tx, const struct service *s, int64_t version_before,
-			 struct err *err); /* ERR_CONFLICT */
+			 struct err *err);
 int store_service_get(struct store_tx *tx, const char *org, const char *name, struct service **ret,
 		      struct err *err);
 int store_service_list(struct store_tx *tx, const struct store_list_query *q, struct store_services *ret,

@@ -51,6 +51,9 @@ static const char *const steps[] = {
 
 	/* 5: pages of services */
 	"CREATE INDEX services_by_org ON services(org, seq);",
+
+	/* 6: replicas and updates of services */
+	"ALTER TABLE services ADD COLUMN rollout TEXT NOT NULL DEFAULT '';",
 };
 /* clang-format on */
 

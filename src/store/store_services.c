@@ -8,7 +8,7 @@
 
 #define SERVICE_COLUMNS                                                                                      \
 	"seq, id, org, user, spec, state, reason, message, version, attempt, created_ms, ready_ms, "         \
-	"deadline_ms, restarts, address"
+	"deadline_ms, restarts, address, rollout"
 
 void store_services_done(struct store_services *l)
 {
@@ -18,21 +18,28 @@ void store_services_done(struct store_services *l)
 	*l = (struct store_services){0};
 }
 
-int store_service_insert(struct store_tx *tx, struct service *s, struct err *err)
+static void service_write(const struct service *s, struct buf *spec_text, struct buf *rollout_text)
 {
 	CLEANUP(json) json_t *spec = service_spec_format(&s->spec);
+	CLEANUP(json) json_t *rollout = service_rollout_format(s);
+	json_write(spec, spec_text);
+	json_write(rollout, rollout_text);
+}
+
+int store_service_insert(struct store_tx *tx, struct service *s, struct err *err)
+{
 	CLEANUP(buf) struct buf text = BUF_INIT;
-	json_write(spec, &text);
+	CLEANUP(buf) struct buf rollout = BUF_INIT;
+	service_write(s, &text, &rollout);
 	int r = sql_int(
 	    tx, &s->seq, err,
 	    "INSERT INTO services(id, org, user, name, spec, state, reason, message, version, attempt, "
 	    "created_ms, "
-	    "ready_ms, deadline_ms, restarts, address) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) "
-	    "ON "
-	    "CONFLICT DO NOTHING RETURNING seq",
-	    "ssssssssiiiiis", s->id, s->org, s->user, s->spec.name, buf_str(&text),
+	    "ready_ms, deadline_ms, restarts, address, rollout) "
+	    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq",
+	    "ssssssssiiiiiss", s->id, s->org, s->user, s->spec.name, buf_str(&text),
 	    service_state_word(s->state), s->reason, s->message, s->attempt, s->created_ms, s->ready_ms,
-	    s->deadline_ms, s->restarts, s->address);
+	    s->deadline_ms, s->restarts, s->address, buf_str(&rollout));
 	if (r == 0)
 		return err_set(err, ERR_EXISTS,
 			       "model '%s' exists already; delete it first or choose another name",
@@ -46,12 +53,17 @@ int store_service_insert(struct store_tx *tx, struct service *s, struct err *err
 int store_service_update(struct store_tx *tx, const struct service *s, int64_t version_before,
 			 struct err *err)
 {
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	CLEANUP(buf) struct buf rollout = BUF_INIT;
+	service_write(s, &text, &rollout);
 	int r = sql_exec(
 	    tx, err,
 	    "UPDATE services SET state = ?, reason = ?, message = ?, version = ?, attempt = ?, ready_ms = ?, "
-	    "deadline_ms = ?, restarts = ?, address = ? WHERE id = ? AND version = ? AND attempt <= ?",
-	    "sssiiiiissii", service_state_word(s->state), s->reason, s->message, s->version, s->attempt,
-	    s->ready_ms, s->deadline_ms, s->restarts, s->address, s->id, version_before, s->attempt);
+	    "deadline_ms = ?, restarts = ?, address = ?, spec = ?, rollout = ? "
+	    "WHERE id = ? AND version = ? AND attempt <= ?",
+	    "sssiiiiissssii", service_state_word(s->state), s->reason, s->message, s->version, s->attempt,
+	    s->ready_ms, s->deadline_ms, s->restarts, s->address, buf_str(&text), buf_str(&rollout), s->id,
+	    version_before, s->attempt);
 	if (r == 0)
 		return err_set(err, ERR_CONFLICT, "model '%s' has moved meanwhile", s->id);
 	return r < 0 ? r : 0;
@@ -63,6 +75,15 @@ static int service_read_spec(struct sql_stmt *st, int column, struct service_spe
 	const char *text = sql_column_text(st, column);
 	int r = json_parse(text, sql_column_bytes(st, column), 2 * CORE_SPEC_BYTES_MAX, &spec, err);
 	return r < 0 ? r : service_spec_parse(spec, ret, err);
+}
+
+static int service_read_rollout(struct sql_stmt *st, int column, struct service *ret, struct err *err)
+{
+	CLEANUP(json) json_t *rollout = NULL;
+	size_t len = sql_column_bytes(st, column);
+	int r =
+	    len ? json_parse(sql_column_text(st, column), len, 4 * CORE_SPEC_BYTES_MAX, &rollout, err) : 0;
+	return r < 0 ? r : service_rollout_parse(rollout, ret, err);
 }
 
 static int service_read(struct sql_stmt *st, struct service **ret, struct err *err)
@@ -84,7 +105,8 @@ static int service_read(struct sql_stmt *st, struct service **ret, struct err *e
 	s->restarts = sql_column_int(st, 13);
 	sql_text(st, 14, s->address, sizeof(s->address));
 	s->progress = PROGRESS_NONE;
-	if (service_read_spec(st, 4, &s->spec, err) < 0 || service_state_parse(state, &s->state, err) < 0)
+	if (service_read_spec(st, 4, &s->spec, err) < 0 || service_state_parse(state, &s->state, err) < 0 ||
+	    service_read_rollout(st, 15, s, err) < 0)
 		return err_set(err, ERR_INTERNAL, "the row of model '%s' cannot be read: %s", s->id,
 			       err->msg);
 	*ret = STEAL(s);

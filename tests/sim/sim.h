@@ -55,7 +55,8 @@ struct sim_task {
 	struct resources limits;
 	struct sim_plan plan;
 	uint64_t stamp;
-	bool is_alive, ended_well;
+	bool is_alive, ended_well, is_stopping;
+	char place[40]; /* owner and slot: no two tasks live in one place */
 	enum fail_class stopped_as;
 };
 
@@ -78,8 +79,9 @@ struct sim_request {
 	int state;
 	bool replayed;
 	char reason[32], message[480];
-	int64_t attempt;
-	size_t count;
+	int64_t attempt, revision;
+	enum service_update_state update;
+	size_t count, ready; /* replicas */
 };
 
 struct sim {
@@ -142,10 +144,25 @@ struct sim_request sim_get(struct sim *s, const char *org, const char *id);
 struct sim_request sim_cancel(struct sim *s, const char *org, const char *id);
 struct sim_request sim_delete(struct sim *s, const char *org, const char *id);
 struct sim_request sim_model_create(struct sim *s, const char *org, const char *name);
+void sim_on_result(void *arg, const struct ctl_result *result, const struct err *err); /* of a sim_request */
+struct sim_model_wish { /* what is 0 or NULL stays as it is */
+	int64_t replicas, version, grace_ms;
+	const char *weights;
+};
+struct sim_request sim_model_create_with(struct sim *s, const char *name, struct sim_model_wish w);
+struct sim_request sim_model_update_with(struct sim *s, const char *name, struct sim_model_wish w);
+#define sim_model_update(s, name, ...) sim_model_update_with(s, name, (struct sim_model_wish){__VA_ARGS__})
+/* Runs until the update is no longer rolling; *ret_fewest is how few replicas served meanwhile. */
+struct sim_request sim_until_updated(struct sim *s, const char *name, size_t *ret_fewest);
+size_t sim_serving(struct sim *s); /* tasks that are ready and were not asked to end */
+struct sim_task *sim_serving_one(struct sim *s, const char *part); /* of a name with this part; NULL = none */
+void sim_hang(struct sim *s, struct sim_task *t); /* alive, and its health checks fail from now on */
 struct sim_request sim_model_delete(struct sim *s, const char *org, const char *name);
 struct sim_request sim_model_get(struct sim *s, const char *org, const char *name, char ret_address[64]);
 /* A request without a wait, whose answer may never come. */
 void sim_cancel_begin(struct sim *s, const char *org, const char *id);
+/* Made of revision 1, which it may not have any more: then it is refused. */
+void sim_model_update_begin(struct sim *s, const char *name, int64_t replicas, int64_t version);
 void sim_model_delete_begin(struct sim *s, const char *org, const char *name);
 void sim_model_create_begin(struct sim *s, const char *org, const char *name);
 void sim_principal(struct principal *ret, const char *org, enum role role);
@@ -173,5 +190,6 @@ struct sim_event *world_after(struct sim *s, int64_t ms, void (*fn)(struct sim_e
 			      uint64_t stamp);
 void world_trace(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void world_lose_all(struct sim *s);
+void world_kill(struct sim *s, struct sim_task *t, enum fail_class fail);
 
 #endif

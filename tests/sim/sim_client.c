@@ -20,7 +20,7 @@ void sim_plan_set(struct sim *s, const char *name, struct sim_plan plan)
 	map_set(s->plans, name, copy);
 }
 
-static void on_result(void *arg, const struct ctl_result *result, const struct err *err)
+void sim_on_result(void *arg, const struct ctl_result *result, const struct err *err)
 {
 	struct sim_request *q = arg;
 	assert_false(q->is_done);
@@ -40,6 +40,10 @@ static void on_result(void *arg, const struct ctl_result *result, const struct e
 		snprintf(q->message, sizeof(q->message), "%s", result->service->message);
 		q->state = (int)result->service->state;
 		q->attempt = result->service->attempt;
+		q->revision = result->service->revision;
+		q->update = result->service->update.state;
+		q->ready = service_ready_count(result->service);
+		q->count = result->service->replica_count;
 	}
 }
 
@@ -95,7 +99,7 @@ void sim_submit_begin(struct sim *s, const char *name, struct sim_submit_options
 	struct ctl_idempotency idem = {.key = o.key, .body_sha256 = body};
 	take_more(&spec, o.more);
 	*ret = (struct sim_request){0};
-	ctl_job_submit(s->ctl, &who, &spec, &idem, on_result, ret);
+	ctl_job_submit(s->ctl, &who, &spec, &idem, sim_on_result, ret);
 	job_spec_done(&spec);
 }
 
@@ -115,7 +119,7 @@ static struct sim_request call(struct sim *s, call_fn *fn, const char *org, cons
 	struct principal who;
 	struct sim_request q = {0};
 	sim_principal(&who, org, ROLE_MEMBER);
-	fn(s->ctl, &who, id, on_result, &q);
+	fn(s->ctl, &who, id, sim_on_result, &q);
 	wait_for(s, &q);
 	return q;
 }
@@ -151,16 +155,34 @@ void sim_cancel_begin(struct sim *s, const char *org, const char *id)
 	call_begin(s, ctl_job_cancel, org, id);
 }
 
-static void model_create(struct sim *s, const char *org, const char *name, ctl_done_fn *done, void *arg)
+static void model_spec(const struct principal *who, const char *name, struct service_spec *spec)
+{
+	service_spec_init(spec);
+	free(spec->name);
+	spec->name = mem_strdup(name);
+	spec->uri = mem_printf("fds://%s/models/%s/", who->org, name);
+	spec->limits = (struct resources){1000, GIB, 0};
+}
+
+static void model_wish(struct service_spec *spec, struct sim_model_wish w)
+{
+	spec->replicas = w.replicas ? w.replicas : spec->replicas;
+	spec->model_version = w.version ? w.version : spec->model_version;
+	spec->startup_grace_ms = w.grace_ms ? w.grace_ms : spec->startup_grace_ms;
+	if (!w.weights)
+		return;
+	free(spec->weights);
+	spec->weights = mem_strdup(w.weights);
+}
+
+static void model_create(struct sim *s, const char *org, const char *name, int64_t replicas,
+			 ctl_done_fn *done, void *arg)
 {
 	struct principal who;
 	struct service_spec spec;
 	sim_principal(&who, org, ROLE_MEMBER);
-	service_spec_init(&spec);
-	free(spec.name);
-	spec.name = mem_strdup(name);
-	spec.uri = mem_printf("fds://%s/models/%s/", who.org, name);
-	spec.limits = (struct resources){1000, GIB, 0};
+	model_spec(&who, name, &spec);
+	spec.replicas = replicas;
 	ctl_service_create(s->ctl, &who, &spec, NULL, done, arg);
 	service_spec_done(&spec);
 }
@@ -168,24 +190,98 @@ static void model_create(struct sim *s, const char *org, const char *name, ctl_d
 struct sim_request sim_model_create(struct sim *s, const char *org, const char *name)
 {
 	struct sim_request q = {0};
-	model_create(s, org, name, on_result, &q);
+	model_create(s, org, name, 1, sim_on_result, &q);
 	wait_for(s, &q);
 	return q;
 }
 
 void sim_model_create_begin(struct sim *s, const char *org, const char *name)
 {
-	model_create(s, org, name, on_forgotten, NULL);
+	model_create(s, org, name, 1 + (int64_t)rng_below(&s->world, 3), on_forgotten, NULL);
+}
+
+struct sim_request sim_model_create_with(struct sim *s, const char *name, struct sim_model_wish w)
+{
+	struct principal who;
+	struct service_spec spec;
+	struct sim_request q = {0};
+	sim_principal(&who, NULL, ROLE_MEMBER);
+	model_spec(&who, name, &spec);
+	model_wish(&spec, w);
+	ctl_service_create(s->ctl, &who, &spec, NULL, sim_on_result, &q);
+	service_spec_done(&spec);
+	wait_for(s, &q);
+	return q;
+}
+
+struct spec_request {
+	struct sim_request q;
+	struct service_spec spec;
+};
+
+static void on_spec(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	struct spec_request *a = arg;
+	if (result->service)
+		service_spec_copy(&result->service->spec, &a->spec);
+	sim_on_result(&a->q, result, err);
+}
+
+struct sim_request sim_model_update_with(struct sim *s, const char *name, struct sim_model_wish w)
+{
+	struct principal who;
+	struct spec_request a = {0};
+	struct sim_request q = {0};
+	sim_principal(&who, NULL, ROLE_MEMBER);
+	service_spec_init(&a.spec);
+	ctl_service_get(s->ctl, &who, name, on_spec, &a);
+	wait_for(s, &a.q);
+	model_wish(&a.spec, w);
+	ctl_service_update(s->ctl, &who, name, &a.spec, a.q.revision, NULL, sim_on_result, &q);
+	service_spec_done(&a.spec);
+	wait_for(s, &q);
+	return q;
+}
+
+void sim_model_update_begin(struct sim *s, const char *name, int64_t replicas, int64_t version)
+{
+	struct principal who;
+	struct service_spec spec;
+	sim_principal(&who, NULL, ROLE_MEMBER);
+	model_spec(&who, name, &spec);
+	model_wish(&spec, (struct sim_model_wish){.replicas = replicas, .version = version});
+	ctl_service_update(s->ctl, &who, name, &spec, 1 + (int64_t)rng_below(&s->world, 2), NULL,
+			   on_forgotten, NULL);
+	service_spec_done(&spec);
+}
+
+struct sim_request sim_until_updated(struct sim *s, const char *name, size_t *ret_fewest)
+{
+	int64_t end = s->now_ms + 3600 * SEC;
+	struct sim_request q;
+	*ret_fewest = sim_serving(s);
+	while ((q = sim_model_get(s, NULL, name, NULL)).update == UPDATE_ROLLING && s->now_ms < end) {
+		sim_step(s);
+		size_t serving = sim_serving(s);
+		*ret_fewest = serving < *ret_fewest ? serving : *ret_fewest;
+	}
+	return q;
+}
+
+static void model_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
+			 void *arg)
+{
+	ctl_service_delete(c, who, name, NULL, done, arg);
 }
 
 struct sim_request sim_model_delete(struct sim *s, const char *org, const char *name)
 {
-	return call(s, ctl_service_delete, org, name);
+	return call(s, model_delete, org, name);
 }
 
 void sim_model_delete_begin(struct sim *s, const char *org, const char *name)
 {
-	call_begin(s, ctl_service_delete, org, name);
+	call_begin(s, model_delete, org, name);
 }
 
 struct address_request {
@@ -198,7 +294,7 @@ static void on_address(void *arg, const struct ctl_result *result, const struct 
 	struct address_request *a = arg;
 	if (result->service)
 		snprintf(a->ret, 64, "%s", result->service->address);
-	on_result(&a->q, result, err);
+	sim_on_result(&a->q, result, err);
 }
 
 struct sim_request sim_model_get(struct sim *s, const char *org, const char *name, char ret_address[64])

@@ -89,11 +89,49 @@ static void task_die(struct sim *s, struct sim_task *t, enum task_phase phase, e
 	if (fail != FAIL_NONE)
 		snprintf(t->status.message, sizeof(t->status.message), "ended by plan: %s", fail_word(fail));
 	m->live--;
+	sim_marks_of(s, t->place)->live--;
 	if (phase == TASK_EXITED && fail == FAIL_NONE && ++m->successes > 1)
 		sim_break(s, "'%s' completed %lld times", t->status.owner, (long long)m->successes);
 	resources_sub(&s->in_use, &t->limits);
 	world_trace(s, "die %s %s %s", t->status.name, task_phase_word(phase), fail_word(fail));
 	report(s, t->status.name);
+}
+
+void world_kill(struct sim *s, struct sim_task *t, enum fail_class fail)
+{
+	task_die(s, t, fail == FAIL_LOST ? TASK_LOST : TASK_EXITED, fail);
+}
+
+void sim_hang(struct sim *s, struct sim_task *t)
+{
+	t->status.unhealthy = 3;
+	snprintf(t->status.message, sizeof(t->status.message), "3 health checks in a row failed");
+	world_trace(s, "hang %s", t->status.name);
+	report(s, t->status.name);
+}
+
+size_t sim_serving(struct sim *s)
+{
+	size_t count = 0;
+	const char *name;
+	void *value;
+	for (size_t i = 0; map_next(s->tasks, &i, &name, &value);) {
+		const struct sim_task *t = value;
+		count += t->is_alive && t->status.phase == TASK_READY && !t->is_stopping;
+	}
+	return count;
+}
+
+struct sim_task *sim_serving_one(struct sim *s, const char *part)
+{
+	const char *name;
+	void *value;
+	for (size_t i = 0; map_next(s->tasks, &i, &name, &value);) {
+		struct sim_task *t = value;
+		if (t->is_alive && t->status.phase == TASK_READY && strstr(name, part))
+			return t;
+	}
+	return NULL;
 }
 
 static enum fail_class planned_end(struct sim_task *t)
@@ -116,6 +154,15 @@ static void on_end(struct sim_event *e)
 	task_die(e->sim, t, vanishes ? TASK_LOST : TASK_EXITED, planned_end(t));
 }
 
+/* All tasks of one owner share a port. */
+static unsigned hash_of(const char *text)
+{
+	unsigned h = 7;
+	for (; *text; text++)
+		h = h * 31 + (unsigned char)*text;
+	return h;
+}
+
 static void on_running(struct sim_event *e)
 {
 	struct sim *s = e->sim;
@@ -130,7 +177,7 @@ static void on_running(struct sim_event *e)
 	t->status.phase = TASK_RUNNING;
 	if (t->status.kind == TASK_MODEL && planned_end(t) == FAIL_NONE) {
 		t->status.phase = TASK_READY;
-		t->status.port = t->status.port ? t->status.port : 18500 + (int)(t->stamp % 400);
+		t->status.port = 18500 + (int)(hash_of(t->status.owner) % 400);
 	} else if (t->plan.run_ms >= 0) {
 		world_after(s, t->plan.run_ms, on_end, t->status.name, t->stamp);
 	}
@@ -223,7 +270,11 @@ static int sim_launch(struct backend *b, const struct task_spec *spec, struct er
 {
 	struct sim *s = sim_of(b);
 	const char *workload = spec->kind == TASK_MODEL ? spec->model_name : spec->command[1];
-	struct sim_plan *plan = map_get(s->plans, workload);
+	char versioned[CORE_NAME_MAX + 24];
+	snprintf(versioned, sizeof(versioned), "%s@%lld", workload, (long long)spec->model_version);
+	struct sim_plan *plan = map_get(s->plans, versioned);
+	if (!plan)
+		plan = map_get(s->plans, workload);
 	if (map_get(s->tasks, spec->name))
 		return 0;
 	int r = refuse(s, plan, spec->name, err);
@@ -236,7 +287,10 @@ static int sim_launch(struct backend *b, const struct task_spec *spec, struct er
 	t->status.attempt = spec->attempt;
 	t->status.progress = PROGRESS_NONE;
 	t->status.exit_code = -1;
-	t->status.port = (int)spec->port_hint;
+	if (spec->kind == TASK_MODEL)
+		snprintf(t->status.weights, sizeof(t->status.weights), "%s",
+			 spec->model_weights ? spec->model_weights : "");
+	snprintf(t->place, sizeof(t->place), "%s/%s", spec->owner, strrchr(spec->name, '-') + 1);
 	t->plan = plan ? *plan : (struct sim_plan){.prepare_ms = 1000, .run_ms = 10000};
 	t->limits = spec->limits;
 	t->stamp = ++s->stamp;
@@ -245,8 +299,9 @@ static int sim_launch(struct backend *b, const struct task_spec *spec, struct er
 	resources_add(&s->in_use, &spec->limits);
 	struct sim_marks *m = sim_marks_of(s, spec->owner);
 	m->starts++;
-	if (++m->live > 1)
-		sim_break(s, "'%s' has %lld live attempts", spec->owner, (long long)m->live);
+	m->live++;
+	if (++sim_marks_of(s, t->place)->live > 1)
+		sim_break(s, "'%s' has more than one live attempt", t->place);
 	world_trace(s, "launch %s", spec->name);
 	world_after(s, t->plan.prepare_ms, on_running, spec->name, t->stamp);
 	report(s, spec->name);
@@ -262,7 +317,20 @@ static int sim_stop(struct backend *b, const char *name, enum fail_class why, in
 	if (!t || !t->is_alive)
 		return 0;
 	t->stopped_as = why;
+	t->is_stopping = true;
 	world_after(s, t->plan.ignores_stop ? grace_ms : between(s, 0, 500), on_killed, name, t->stamp);
+	return 0;
+}
+
+static int sim_set_weights(struct backend *b, const char *name, const char *weights, struct err *err)
+{
+	struct sim *s = sim_of(b);
+	struct sim_task *t = map_get(s->tasks, name);
+	world_trace(s, "weights %s %s", name, weights);
+	if (!t || !t->is_alive)
+		return 0;
+	snprintf(t->status.weights, sizeof(t->status.weights), "%s", weights);
+	report(s, name);
 	return 0;
 }
 
@@ -305,6 +373,7 @@ static const struct backend_ops sim_ops = {
     .capacity = sim_capacity,
     .launch = sim_launch,
     .stop = sim_stop,
+    .set_weights = sim_set_weights,
     .remove = sim_remove,
     .log_read = sim_log_read,
     .metrics_read = sim_metrics_read,

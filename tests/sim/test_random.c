@@ -97,6 +97,8 @@ static void act_model(struct day *d)
 					       .fail = below(d, 2) ? FAIL_USER : FAIL_NONE,
 					       .fails = (int)below(d, 4)});
 		sim_model_create_begin(d->s, "default", name);
+	} else if (below(d, 2)) {
+		sim_model_update_begin(d->s, name, (int64_t)below(d, 4), 1 + (int64_t)below(d, 3));
 	} else {
 		sim_model_delete_begin(d->s, "default", name);
 	}
