@@ -57,13 +57,34 @@ static int identify(struct http_exchange *x, struct api *a, struct principal *re
 
 static int check_role(const struct http_exchange *x, const struct principal *who, struct err *err)
 {
-	static const enum role needed[] = {
-	    [HTTP_VIEWER] = ROLE_VIEWER, [HTTP_MEMBER] = ROLE_MEMBER, [HTTP_ADMIN] = ROLE_ADMIN};
-	enum role role = needed[x->route->auth];
+	static const enum role needed[] = {[HTTP_VIEWER] = ROLE_VIEWER,
+					   [HTTP_MEMBER] = ROLE_MEMBER,
+					   [HTTP_ADMIN] = ROLE_ADMIN,
+					   [HTTP_PLATFORM] = ROLE_ADMIN};
+	int rule = x->route->auth & HTTP_ROLE;
+	enum role role = needed[rule];
+	if (rule == HTTP_PLATFORM && !who->is_platform)
+		return err_set(err, ERR_DENIED, "%s %s is for administrators of the platform; '%s' is none",
+			       x->route->method, x->route->path, who->user);
 	if (who->role >= role)
 		return 0;
 	return err_set(err, ERR_DENIED, "%s %s needs the role '%s'; '%s' has '%s'", x->route->method,
 		       x->route->path, role_word(role), who->user, role_word(who->role));
+}
+
+/* Whose things: the organisation of the path becomes the principal's for this call. Another organisation that
+ * is there and one that is not get the same answer, without a look at either. */
+static int check_scope(struct http_exchange *x, struct principal *who, struct err *err)
+{
+	if (!(x->route->auth & HTTP_OF_ORG))
+		return 0;
+	const char *org = http_param(x, "org");
+	if (!strcmp(org, ORG_OWN) || !strcmp(org, who->org))
+		return 0;
+	if (!who->is_platform || strlen(org) > CORE_NAME_MAX)
+		return err_set(err, ERR_NOT_FOUND, "there is no organisation '%.63s'", org);
+	snprintf(who->org, sizeof(who->org), "%s", org);
+	return 0;
 }
 
 void api_authenticate(struct http_exchange *x, void *app)
@@ -73,6 +94,8 @@ void api_authenticate(struct http_exchange *x, void *app)
 	int r = identify(x, app, who, &err);
 	if (r == 0)
 		r = check_role(x, who, &err);
+	if (r == 0)
+		r = check_scope(x, who, &err);
 	if (r < 0)
 		http_reply_error(x, &err);
 	else

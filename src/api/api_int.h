@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "core/uri.h"
 #include "net/http_server.h"
@@ -24,12 +25,15 @@ struct api {
 	struct map *ended_sessions; /* digest of the claim → struct api_session_end; until it would expire */
 	size_t works;		    /* pool work and open sources that use us */
 	size_t streams;		    /* see API_STREAMS_MAX */
+	struct list open_streams;   /* of struct api_stream */
+	struct loop_timer *expiry;  /* of the first key among those of open streams */
 	struct map *streams_of;	    /* "ORG" and "ORG/USER" → size_t; only those with some */
 };
 
 /* Tables, one per noun, joined by api_routes.c. */
 extern const struct http_route api_system_routes[], api_session_routes[], api_job_routes[],
-    api_model_routes[], api_store_routes[], api_watch_routes[];
+    api_model_routes[], api_store_routes[], api_watch_routes[], api_org_routes[], api_user_routes[],
+    api_key_routes[];
 extern const struct http_route *const api_routes[];
 
 const struct principal *api_principal(const struct http_exchange *x);
@@ -49,9 +53,20 @@ int api_check_origin(const struct http_exchange *x, struct err *err);
 
 /* loop_work that api_free waits for. */
 void api_work(struct api *a, void (*work)(void *arg), void (*done)(void *arg), void *arg);
-/* api_streams.c: is there room for one more follower? ERR_LIMIT. On success api_stream_leave must follow. */
-int api_stream_enter(struct api *a, const struct principal *who, struct err *err);
-void api_stream_leave(struct api *a, const struct principal *who);
+/* api_streams.c: one who follows; embedded in what the follower keeps. 'cut' is called when the key of who is
+ * no longer worth anything: end it. */
+struct api_stream {
+	struct list node;
+	struct principal who;
+	void (*cut)(void *arg);
+	void *arg;
+};
+void api_streams_open(struct api *a);
+void api_streams_close(struct api *a);
+/* Is there room for one more follower? ERR_LIMIT. On success api_stream_leave must follow. */
+int api_stream_enter(struct api *a, struct api_stream *s, const struct principal *who, void (*cut)(void *arg),
+		     void *arg, struct err *err);
+void api_stream_leave(struct api *a, struct api_stream *s);
 
 /* "Idempotency-Key" and the digest of the body, in the exchange's arena. */
 struct ctl_idempotency api_idempotency(struct http_exchange *x);

@@ -23,6 +23,8 @@ struct log_stream {
 	struct ctl_watch *watch;
 	struct loop_timer *timer;
 	struct principal who;
+	struct api_stream stream;
+	bool cut; /* before the first bytes were there: the key is worth nothing any more */
 	char owner[16];
 	bool is_job, follow;
 	int64_t slot;	 /* of a model's replica; -1 = the first there is */
@@ -159,7 +161,7 @@ static void log_closed(void *arg)
 	l->x = NULL;
 	ctl_watch_free(l->watch);
 	loop_timer_free(l->timer);
-	api_stream_leave(l->api, &l->who);
+	api_stream_leave(l->api, &l->stream);
 	if (!l->reading)
 		log_stream_free(l);
 }
@@ -203,6 +205,10 @@ static void log_done(void *arg)
 	if (!l->x) {
 		log_stream_free(l);
 		return;
+	}
+	if (l->cut) {
+		l->got = -1;
+		err_set(&l->err, ERR_UNAUTHENTICATED, "the token is not valid; run 'cloudml login'");
 	}
 	if (l->got < 0 && !l->started) {
 		http_reply_error(l->x, &l->err);
@@ -279,6 +285,15 @@ static void log_heard(void *arg, const struct job *job, const struct service *se
 
 /* ---- the calls ---- */
 
+static void log_cut(void *arg)
+{
+	struct log_stream *l = arg;
+	if (l->started)
+		http_stream_fail(l->x);
+	else
+		l->cut = true;
+}
+
 static int log_query(struct log_stream *l, struct err *err)
 {
 	int64_t follow = 0, attempt = 0;
@@ -300,7 +315,7 @@ static int log_query(struct log_stream *l, struct err *err)
 			    (long long)attempt, (long long)l->newest_attempt);
 	l->follow = follow;
 	l->attempt = attempt ? attempt : l->newest_attempt;
-	return r < 0 ? r : api_stream_enter(l->api, &l->who, err);
+	return r < 0 ? r : api_stream_enter(l->api, &l->stream, &l->who, log_cut, l, err);
 }
 
 static void log_begin(void *arg, const struct ctl_result *result, const struct err *not_found)

@@ -23,7 +23,7 @@ static const struct {
     {"Session",
      "{\"type\":\"object\",\"required\":[\"org\",\"user\",\"role\"],\"properties\":{\"org\":{\"type\":"
      "\"string\"},\"user\":{\"type\":\"string\"},\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},"
-     "\"csrf\":{\"type\":\"string\"}}}"},
+     "\"platform\":{\"type\":\"boolean\"},\"csrf\":{\"type\":\"string\"}}}"},
     {"Resources", "{\"type\":\"object\",\"properties\":{\"cpu\":{\"type\":\"number\"},\"memory\":{\"type\":"
 		  "\"integer\"},\"gpu\":{\"type\":\"integer\"}}}"},
     {"Status",
@@ -69,6 +69,35 @@ static const struct {
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"prefix\":{\"type\":"
      "\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"
      "\"type\":\"integer\"}}}"},
+    {"Org",
+     "{\"type\":\"object\",\"required\":[\"name\",\"state\"],\"properties\":{\"name\":{\"type\":\"string\"},"
+     "\"description\":{\"type\":\"string\"},\"state\":{\"enum\":[\"active\",\"deleting\"]},\"created_ms\":{"
+     "\"type\":\"integer\"}}}"},
+    {"NewOrg", "{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{"
+	       "\"name\":{\"type\":\"string\"},\"description\":{\"type\":\"string\",\"maxLength\":200}}}"},
+    {"OrgChange", "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"description\":{"
+		  "\"type\":\"string\",\"maxLength\":200}}}"},
+    {"User",
+     "{\"type\":\"object\",\"required\":[\"name\",\"org\",\"role\"],\"properties\":{\"name\":{\"type\":"
+     "\"string\"},\"org\":{\"type\":\"string\"},\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},"
+     "\"platform\":{\"type\":\"boolean\"},\"created_ms\":{\"type\":\"integer\"}}}"},
+    {"NewUser",
+     "{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{"
+     "\"name\":{\"type\":\"string\"},\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},\"platform\":{"
+     "\"type\":\"boolean\"}}}"},
+    {"UserChange", "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"role\":{\"enum\":["
+		   "\"viewer\",\"member\",\"admin\"]},\"platform\":{\"type\":\"boolean\"}}}"},
+    {"Key",
+     "{\"type\":\"object\",\"required\":[\"id\",\"user\",\"role\"],\"properties\":{\"id\":{\"type\":"
+     "\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":\"string\"},\"role\":{\"enum\":["
+     "\"viewer\",\"member\",\"admin\"]},\"note\":{\"type\":\"string\"},\"created_ms\":{\"type\":\"integer\"},"
+     "\"expires_ms\":{\"type\":\"integer\"}}}"},
+    {"CreatedKey", "{\"allOf\":[{\"$ref\":\"#/components/schemas/Key\"},{\"type\":\"object\",\"properties\":{"
+		   "\"token\":{\"type\":\"string\"}}}]}"},
+    {"NewKey",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"user\":{\"type\":\"string\"},"
+     "\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},\"note\":{\"type\":\"string\",\"maxLength\":200},"
+     "\"expires_in\":{\"type\":[\"string\",\"integer\"]},\"expires_ms\":{\"type\":\"integer\"}}}"},
     {"Metrics",
      "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"object\",\"additionalProperties\":{"
      "\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"},
@@ -76,7 +105,9 @@ static const struct {
 /* Lists: {"data": [noun…]}. */
 static const char *const lists[][2] = {{"JobList", "Job"},	 {"ModelList", "Model"},
 				       {"EventList", "Event"},	 {"FrameworkList", "Framework"},
-				       {"BucketList", "Bucket"}, {"ObjectList", "StoredObject"}};
+				       {"BucketList", "Bucket"}, {"ObjectList", "StoredObject"},
+				       {"OrgList", "Org"},	 {"UserList", "User"},
+				       {"KeyList", "Key"}};
 
 static json_t *reference(const char *name)
 {
@@ -162,15 +193,19 @@ static json_t *operation_id(const struct http_route *r)
 
 static json_t *make_operation(const struct http_route *r)
 {
-	static const char *const roles[] = {
-	    [HTTP_OPEN] = "open", [HTTP_VIEWER] = "viewer", [HTTP_MEMBER] = "member", [HTTP_ADMIN] = "admin"};
-	json_t *op = json_pack("{s:o, s:[s], s:s, s:s, s:o, s:o}", "operationId", operation_id(r), "tags",
-			       r->tag, "summary", r->summary, "x-role", roles[r->auth], "parameters",
+	static const char *const roles[] = {[HTTP_OPEN] = "open",
+					    [HTTP_VIEWER] = "viewer",
+					    [HTTP_MEMBER] = "member",
+					    [HTTP_ADMIN] = "admin",
+					    [HTTP_PLATFORM] = "platform"};
+	json_t *op = json_pack("{s:o, s:[s], s:s, s:s, s:s, s:o, s:o}", "operationId", operation_id(r),
+			       "tags", r->tag, "summary", r->summary, "x-role", roles[r->auth & HTTP_ROLE],
+			       "x-scope", r->auth & HTTP_OF_ORG ? "org" : "own", "parameters",
 			       make_parameters(r), "responses", make_responses(r));
 	if (r->request)
 		json_object_set_new(op, "requestBody",
 				    json_pack("{s:b, s:o}", "required", 1, "content", content(r->request)));
-	if (r->auth == HTTP_OPEN)
+	if ((r->auth & HTTP_ROLE) == HTTP_OPEN)
 		json_object_set_new(op, "security", json_array());
 	return op;
 }

@@ -8,13 +8,9 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-const struct http_route *const api_routes[] = {api_system_routes,
-					       api_session_routes,
-					       api_job_routes,
-					       api_model_routes,
-					       api_watch_routes,
-					       api_store_routes,
-					       NULL};
+const struct http_route *const api_routes[] = {
+    api_system_routes, api_session_routes, api_job_routes,  api_model_routes, api_watch_routes,
+    api_store_routes,  api_org_routes,	   api_user_routes, api_key_routes,   NULL};
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
@@ -29,13 +25,13 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 					  .fallback = api_console,
 					  .authenticate = api_authenticate,
 					  .app = a};
-	a->streams_of = map_new(free);
+	api_streams_open(a);
 	int r = api_session_open(a, err);
 	if (r == 0)
 		r = http_server_new(&http, &a->server, err);
 	if (r < 0) {
 		api_session_close(a);
-		map_free(a->streams_of);
+		api_streams_close(a);
 		free(a);
 		return r;
 	}
@@ -60,7 +56,7 @@ void api_free(struct api *a, int grace_ms)
 	while (a->works)
 		loop_run_once(a->config.loop, 100);
 	api_session_close(a);
-	map_free(a->streams_of);
+	api_streams_close(a);
 	free(a);
 }
 

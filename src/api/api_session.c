@@ -165,8 +165,8 @@ static void end_session(struct api *a, const struct claim *claim)
 
 static json_t *format_principal(const struct principal *who, const char *csrf)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*}", "org", who->org, "user", who->user, "role",
-			 role_word(who->role), "csrf", csrf);
+	return json_pack("{s:s, s:s, s:s, s:b, s:s*}", "org", who->org, "user", who->user, "role",
+			 role_word(who->role), "platform", who->is_platform, "csrf", csrf);
 }
 
 static int read_token(const struct http_exchange *x, char **ret, struct err *err)

@@ -23,6 +23,7 @@ struct watcher {
 	struct ctl_watch *watch;
 	struct loop_timer *heartbeat;
 	struct principal who;
+	struct api_stream stream;
 	char job[CORE_NAME_MAX + 1], model[CORE_NAME_MAX + 1]; /* "" = all */
 	int state;					       /* of the snapshot's present list */
 	int64_t before_seq, listed;			       /* in that list */
@@ -150,7 +151,7 @@ static void closed(void *arg)
 	w->x = NULL;
 	ctl_watch_free(w->watch);
 	loop_timer_free(w->heartbeat);
-	api_stream_leave(w->api, &w->who);
+	api_stream_leave(w->api, &w->stream);
 	if (!w->listing)
 		watcher_free(w);
 }
@@ -270,6 +271,12 @@ static void list_next(struct watcher *w)
 	}
 }
 
+static void cut(void *arg)
+{
+	struct watcher *w = arg;
+	http_stream_fail(w->x);
+}
+
 static void get_watch(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
@@ -281,11 +288,12 @@ static void get_watch(struct http_exchange *x, void *app)
 		core_name_check("job", job, &err);
 	if (!err.code && model)
 		core_name_check("model", model, &err);
-	if (err.code || api_stream_enter(a, api_principal(x), &err) < 0) {
+	struct watcher *w = MEM_NEW(struct watcher);
+	if (err.code || api_stream_enter(a, &w->stream, api_principal(x), cut, w, &err) < 0) {
 		http_reply_error(x, &err);
+		free(w);
 		return;
 	}
-	struct watcher *w = MEM_NEW(struct watcher);
 	w->x = x;
 	w->api = a;
 	w->who = *api_principal(x);

@@ -35,6 +35,7 @@ static const struct blob_ops ops = {
     .close = blobs_close,
     .bucket_create = bucket_create,
     .bucket_list = bucket_list,
+    .bucket_remove = bucket_remove,
     .put_begin = put_begin,
     .put_write = put_write,
     .put_commit = put_commit,

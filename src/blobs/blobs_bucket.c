@@ -27,7 +27,7 @@ static int owner_read(struct blobs *b, const char *bucket, char **ret, struct er
 	return 0;
 }
 
-/* Under b->lock. *ret is a view, valid as long as the store: owners never change. */
+/* Under b->lock, and *ret is a view as long as it is held. */
 static int owner_find(struct blobs *b, const char *bucket, const char **ret, struct err *err)
 {
 	const char *known = map_get(b->owners, bucket);
@@ -65,9 +65,13 @@ int bucket_check(struct blobs *b, const char *org, const char *bucket, struct er
 
 static int bucket_make(struct blobs *b, const char *org, const char *bucket, struct err *err)
 {
-	/* The folder first: an owner's record without a folder must not exist. */
-	int r = path_mkdirs(b->data_fd, bucket, 0700, err);
-	if (r < 0 || (r = fd_sync(b->data_fd, err)) < 0)
+	/* What lies there without an owner is nobody's: what an upload into a bucket that was removed left.
+	 * Then the folder, then the record: a record without a folder must not exist. */
+	int r = path_remove_tree(b->data_fd, bucket, err);
+	if (r < 0 || (r = path_mkdirs(b->data_fd, bucket, 0700, err)) < 0)
+		return r;
+	r = fd_sync(b->data_fd, err);
+	if (r < 0)
 		return r;
 	CLEANUP(json) json_t *j = json_pack("{s:s}", "org", org);
 	CLEANUP(buf) struct buf text = BUF_INIT;
@@ -94,6 +98,25 @@ int bucket_create(struct blob_store *s, const char *org, const char *bucket, str
 		r = err_set(err, ERR_EXISTS, "bucket '%s' exists already; choose another name", bucket);
 	pthread_mutex_unlock(&b->lock);
 	return r < 0 ? err_wrap(err, "creating bucket '%.63s'", bucket) : 0;
+}
+
+/* The record last: until then whoever asks again finds what is left. */
+int bucket_remove(struct blob_store *s, const char *org, const char *bucket, struct err *err)
+{
+	struct blobs *b = blobs_of(s);
+	int r = bucket_check(b, org, bucket, err);
+	if (r >= 0)
+		r = path_remove_tree(b->data_fd, bucket, err);
+	if (r >= 0)
+		r = fd_sync(b->data_fd, err);
+	if (r < 0)
+		return err_wrap(err, "removing bucket '%.63s'", bucket);
+	pthread_mutex_lock(&b->lock);
+	map_delete(b->owners, bucket);
+	if (unlinkat(b->buckets_fd, bucket, 0) < 0 && errno != ENOENT)
+		r = err_sys(err, errno, "cannot remove the record of bucket '%s'", bucket);
+	pthread_mutex_unlock(&b->lock);
+	return r < 0 ? r : fd_sync(b->buckets_fd, err);
 }
 
 static int compare_entries(const void *a, const void *b)

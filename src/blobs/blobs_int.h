@@ -28,6 +28,7 @@ static inline struct blobs *blobs_of(struct blob_store *s)
 /* blobs_bucket.c */
 int bucket_create(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 int bucket_list(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
+int bucket_remove(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 /* Success when org owns the bucket; ERR_NOT_FOUND else. Every call with a bucket begins here. */
 int bucket_check(struct blobs *b, const char *org, const char *bucket, struct err *err);
 

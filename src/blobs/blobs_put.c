@@ -23,7 +23,7 @@ struct blob_put {
 	struct blobs *store;
 	int fd;
 	char tmp[24];
-	char bucket[CORE_NAME_MAX + 1];
+	char org[CORE_NAME_MAX + 1], bucket[CORE_NAME_MAX + 1];
 	char key[URI_KEY_MAX + 1];
 	int64_t expected_size;
 	char expected_sha256[DIGEST_HEX_LEN + 1]; /* "" = not announced */
@@ -96,6 +96,7 @@ int put_begin(struct blob_store *s, const char *org, const char *bucket, const c
 	p->store = b;
 	p->fd = -1;
 	p->expected_size = expected_size;
+	snprintf(p->org, sizeof(p->org), "%s", org);
 	snprintf(p->bucket, sizeof(p->bucket), "%s", bucket);
 	snprintf(p->key, sizeof(p->key), "%s", key);
 	snprintf(p->info.content_type, sizeof(p->info.content_type), "%s", content_type ? content_type : "");
@@ -204,7 +205,8 @@ int put_commit(struct blob_put *put, struct blob_info *ret, struct err *err)
 {
 	CLEANUP(put) struct blob_put *p = put;
 	int r = check_received(p, err);
-	if (r < 0 || (r = write_header(p, err)) < 0)
+	if (r < 0 || (r = write_header(p, err)) < 0 ||
+	    (r = bucket_check(p->store, p->org, p->bucket, err)) < 0) /* it may have been removed meanwhile */
 		return r;
 	struct object_name name;
 	object_name(p->bucket, p->key, &name);

@@ -49,6 +49,9 @@ struct blob_ops {
 	int (*bucket_create)(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 	/* The entries' keys are the buckets' names. */
 	int (*bucket_list)(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
+	/* With everything in it; uploads into it that are in progress fail at their commit. Removing what was
+	 * half removed before succeeds. ERR_NOT_FOUND. */
+	int (*bucket_remove)(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 
 	/* Upload: begin, write any number of times, then commit or abort; both free *put. expected_size -1 =
 	 * unknown; a known size is checked at commit and lets a full disk be refused at once (ERR_DISK_FULL).

@@ -2,6 +2,7 @@
 /* Names, roles and resource arithmetic. */
 #include "core/core.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_label_char(char c)
@@ -55,4 +56,28 @@ const char *role_word(enum role r)
 		return "admin";
 	}
 	return "unknown";
+}
+
+int role_parse(const char *word, enum role *ret, struct err *err)
+{
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		if (strcmp(role_word((enum role)r), word) == 0) {
+			*ret = (enum role)r;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_INVALID, "there is no role '%.40s'; use viewer, member or admin", word);
+}
+
+const char *principal_home(const struct principal *who)
+{
+	return who->home[0] ? who->home : who->org;
+}
+
+void principal_actor(const struct principal *who, char ret[ACTOR_MAX + 1])
+{
+	if (strcmp(principal_home(who), who->org) == 0)
+		snprintf(ret, ACTOR_MAX + 1, "%s", who->user);
+	else
+		snprintf(ret, ACTOR_MAX + 1, "%s/%s", who->home, who->user);
 }

@@ -35,12 +35,23 @@ void resources_sub(struct resources *sum, const struct resources *r);
 
 /* Who asks. Made by authentication, never by a request's body. */
 enum role { ROLE_VIEWER, ROLE_MEMBER, ROLE_ADMIN };
+#define ROLE_COUNT 3
 struct principal {
+	/* Whose things the request is about: the caller's own organisation, or for a platform administrator
+	 * the one that the request's path names. */
 	char org[CORE_NAME_MAX + 1];
 	char user[CORE_NAME_MAX + 1];
+	char home[CORE_NAME_MAX + 1]; /* the organisation that the user belongs to; "" = org */
 	char key_id[32];
-	enum role role;
+	enum role role;	    /* the lesser of the user's and the key's */
+	bool is_platform;   /* may make organisations and act in any of them */
+	int64_t expires_ms; /* of the key, Unix time; 0 = never */
 };
 const char *role_word(enum role r);
+int role_parse(const char *word, enum role *ret, struct err *err); /* ERR_INVALID names the roles */
+const char *principal_home(const struct principal *who);
+/* "ada", or "default/ada" when ada acts in another organisation than hers. */
+#define ACTOR_MAX (2 * CORE_NAME_MAX + 1)
+void principal_actor(const struct principal *who, char ret[ACTOR_MAX + 1]);
 
 #endif

@@ -154,7 +154,7 @@ struct event {
 	char type[24];	 /* "Normal" or "Warning", as Kubernetes events */
 	char reason[32]; /* word */
 	char message[480];
-	char actor[CORE_NAME_MAX + 1]; /* user or "controller" */
+	char actor[ACTOR_MAX + 1]; /* user, "ORG/USER" of another organisation, or "controller" */
 };
 json_t *event_format(const struct event *e);
 

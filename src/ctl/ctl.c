@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "ctl/ctl_int.h"
+#include "ctl/ctl_admin_int.h"
 
 int64_t ctl_now(struct ctl *c)
 {
@@ -175,7 +175,9 @@ struct expire_op {
 
 static int expire_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
-	return store_idempotency_expire(tx, CONTAINER_OF(op, struct expire_op, op)->now_ms, err);
+	int64_t now_ms = CONTAINER_OF(op, struct expire_op, op)->now_ms;
+	int r = store_idempotency_expire(tx, now_ms, err);
+	return r < 0 ? r : store_audit_expire(tx, now_ms, err);
 }
 
 static void expire_finish(struct ctl_op *op, int r, const struct err *err)
@@ -235,6 +237,9 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 		c->config.bind_address = "127.0.0.1";
 	c->refs = 1;
 	c->keys = map_new(free);
+	c->users = map_new(free);
+	c->orgs = map_new(free);
+	c->purges = map_new(purge_free);
 	c->jobs = map_new(NULL);
 	c->services = map_new(NULL);
 	c->tasks = map_new(NULL);
@@ -265,6 +270,7 @@ int ctl_new(const struct ctl_config *config, struct ctl **ret, struct err *err)
 		return err_wrap(err, "starting the controller");
 	}
 	timer_set(c, &c->expire, ctl_now(c) + CTL_EXPIRE_MS);
+	purge_resume(c);
 	ctl_pump(c);
 	*ret = c;
 	return 0;
@@ -314,6 +320,9 @@ void ctl_free(struct ctl *c)
 	for (size_t i = 0; map_next(c->services, &i, &key, &value);)
 		service_drop(value);
 	map_free(c->keys);
+	map_free(c->users);
+	map_free(c->orgs);
+	map_free(c->purges);
 	map_free(c->jobs);
 	map_free(c->services);
 	map_free(c->tasks);

@@ -36,6 +36,12 @@ struct ctl_config {
 	/* Asks to be called: ctl_tick() no later than at this monotonic time. */
 	void (*wake_at)(void *arg, int64_t monotonic_ms);
 	void *wake_arg;
+	/* Removes every object and bucket of an organisation that is being deleted, then calls done, later,
+	 * on the loop's thread; may be asked again for the same. NULL = there are none. What it was asked is
+	 * done or given up before ctl_free. */
+	void (*org_empty)(void *arg, const char *org,
+			  void (*done)(void *done_arg, int r, const struct err *err), void *done_arg);
+	void *org_empty_arg;
 };
 
 /* Reads live rows, attaches to the backend; 'ready' is called once when every live row has met its task. */

@@ -151,7 +151,11 @@ struct ctl {
 	bool is_pumping, schedule_wanted;
 	void (*ready)(void *arg);
 	void *ready_arg;
-	struct map *keys, *jobs, *services, *tasks, *counts, *quotas;
+	struct map *keys, *users, *orgs; /* who may ask: id, "ORG/USER", name */
+	struct map *jobs, *services, *tasks, *counts, *quotas;
+	struct map *purges; /* of organisations that are being deleted */
+	void (*on_rights)(void *arg);
+	void *on_rights_arg;
 	struct list ops, watches;
 	struct list waiting[CTL_PRIORITIES], placed; /* of wants */
 	struct list dirty_jobs, dirty_services, dirty_tasks;

@@ -17,6 +17,8 @@
 #include "blobs/blobs.h"
 #include "local/local.h"
 #include "main/server_catalogue.h"
+#include "main/server_purge.h"
+#include "store/store_admin.h"
 
 #define GRACE_MS 3000 /* for requests in progress at the end */
 #define MODEL_PORT_FIRST 18500
@@ -35,6 +37,7 @@ struct server {
 	struct err why; /* of an end that nobody asked for */
 	struct store *store;
 	struct blob_store *blobs;
+	struct server_purge purge;
 	struct backend *backend;
 	struct ctl *ctl;
 	struct api *api;
@@ -91,8 +94,7 @@ static int make_token(struct server *s, struct err *err)
 	if (r == 0 && server_folder_has_token(&s->folder))
 		return 0;
 	if (r == 0) {
-		struct store_key key = {
-		    .org = FIRST_ORG, .user = "root", .role = ROLE_ADMIN, .created_ms = now};
+		struct key key = {.org = FIRST_ORG, .user = "root", .role = ROLE_ADMIN, .created_ms = now};
 		store_key_make(&rng_system, &key, token);
 		r = store_run(s->store, insert_key, &key, err);
 		if (r < 0)
@@ -101,25 +103,26 @@ static int make_token(struct server *s, struct err *err)
 	return server_folder_write_token(&s->folder, token, err);
 }
 
-static void claim_bucket(void *arg, const struct store_key *key)
+static int list_orgs(struct store_tx *tx, void *arg, struct err *err)
 {
-	struct server *s = arg;
-	struct err err = ERR_INIT;
-	if (s->blobs->ops->bucket_create(s->blobs, key->org, key->org, &err) < 0)
-		log_error("server.bucket org=%s error=\"%s\"", key->org, err.msg);
-}
-
-static int each_key(struct store_tx *tx, void *arg, struct err *err)
-{
-	return store_key_each(tx, claim_bucket, arg, err);
+	return store_org_list(tx, NULL, SIZE_MAX, arg, err);
 }
 
 /* What jobs leave is kept in the bucket that has the name of their organisation. It is taken before anybody
- * is served, so that nobody else can take it. */
+ * is served, so that nobody else can take it; a new organisation's is taken before it is made. */
 static int claim_buckets(struct server *s, struct err *err)
 {
-	int r = store_run(s->store, each_key, s, err);
-	return r < 0 ? r : s->blobs->ops->bucket_create(s->blobs, FIRST_ORG, FIRST_ORG, err);
+	struct store_orgs orgs = {0};
+	int r = store_run(s->store, list_orgs, &orgs, err);
+	for (size_t i = 0; r >= 0 && i < orgs.count; i++) {
+		const struct org *o = &orgs.items[i];
+		struct err taken = ERR_INIT;
+		if (o->state == ORG_ACTIVE &&
+		    s->blobs->ops->bucket_create(s->blobs, o->name, o->name, &taken) < 0)
+			log_error("server.bucket org=%s error=\"%s\"", o->name, taken.msg);
+	}
+	store_orgs_done(&orgs);
+	return r;
 }
 
 static int open_stores(struct server *s, struct err *err)
@@ -163,7 +166,10 @@ static int start_control(struct server *s, struct err *err)
 				     .clock = &clock_real,
 				     .rng = &rng_system,
 				     .wake_at = wake_at,
-				     .wake_arg = s};
+				     .wake_arg = s,
+				     .org_empty = server_purge_org,
+				     .org_empty_arg = &s->purge};
+	s->purge = (struct server_purge){.loop = s->loop, .blobs = s->blobs};
 	int r = ctl_new(&control, &s->ctl, err);
 	if (r < 0)
 		return r;
@@ -218,6 +224,7 @@ static int server_open(struct server *s, struct err *err)
 static void server_close(struct server *s)
 {
 	api_free(s->api, GRACE_MS);
+	server_purge_close(&s->purge);
 	if (s->backend)
 		s->backend->ops->close(s->backend);
 	ctl_free(s->ctl);

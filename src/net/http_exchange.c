@@ -205,7 +205,7 @@ static void begin(struct exchange *x)
 		if (allow)
 			http_reply_header(&x->pub, "Allow", allow);
 		http_reply_error(&x->pub, &err);
-	} else if (x->pub.route->auth == HTTP_OPEN) {
+	} else if ((x->pub.route->auth & HTTP_ROLE) == HTTP_OPEN) {
 		http_admit(&x->pub, NULL);
 	} else {
 		x->server->config.authenticate(&x->pub, x->pub.app);

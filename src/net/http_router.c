@@ -89,12 +89,20 @@ int http_router_find(const struct http_server_config *config, struct http_exchan
 	return -ERR_METHOD;
 }
 
+/* A role, and whose things exactly when the path says so. */
+static bool rule_is_whole(const struct http_route *r)
+{
+	int role = r->auth & HTTP_ROLE;
+	bool names_org = strstr(r->path, "{org}") != NULL, of_org = (r->auth & HTTP_OF_ORG) != 0;
+	return role >= HTTP_OPEN && role <= HTTP_PLATFORM && (r->auth & ~(HTTP_ROLE | HTTP_OF_ORG)) == 0 &&
+	       names_org == of_org && !(of_org && role == HTTP_OPEN);
+}
+
 int http_router_check(const struct http_route *const *routes, struct err *err)
 {
 	for (const struct http_route *const *table = routes; *table; table++)
 		for (const struct http_route *r = *table; r->method; r++)
-			if (r->auth < HTTP_OPEN || r->auth > HTTP_ADMIN || !r->handle || !r->summary ||
-			    r->path[0] != '/')
+			if (!rule_is_whole(r) || !r->handle || !r->summary || r->path[0] != '/')
 				return err_set(err, ERR_INTERNAL, "route %s %s lacks a rule, handler or text",
 					       r->method, r->path);
 	return 0;

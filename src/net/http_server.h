@@ -38,11 +38,18 @@
 struct http_server;
 struct http_exchange;
 
-enum http_auth {		/* 0 is not a rule: a route without one is refused at start */
-		 HTTP_OPEN = 1, /* anybody */
-		 HTTP_VIEWER,	/* any credential */
-		 HTTP_MEMBER,
-		 HTTP_ADMIN,
+/* The rule of a route: the least role, and whose things it is about. 0 is no rule: a route without one is
+ * refused at start. */
+enum http_auth {
+	HTTP_OPEN = 1, /* anybody */
+	HTTP_VIEWER,   /* any credential */
+	HTTP_MEMBER,
+	HTTP_ADMIN,
+	HTTP_PLATFORM,	  /* an administrator of the platform */
+	HTTP_ROLE = 0x0f, /* mask of the above */
+	/* Of the organisation that the path names as {org}: the caller's own, or any one for an administrator
+	 * of the platform. Without it: the caller's own. */
+	HTTP_OF_ORG = 0x10,
 };
 enum http_body {
 	HTTP_BODY_NONE,	  /* a short one is dropped unread */
@@ -57,7 +64,7 @@ typedef void http_handler_fn(struct http_exchange *x, void *app);
 struct http_route {
 	const char *method;
 	const char *path; /* "/api/v1/jobs/{job}"; "{key...}" as the last part takes one or more segments */
-	enum http_auth auth;
+	int auth;	  /* enum http_auth: a role, perhaps with HTTP_OF_ORG */
 	enum http_body body;
 	size_t body_max_bytes;
 	http_handler_fn *handle; /* GET routes answer HEAD too */

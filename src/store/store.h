@@ -24,6 +24,7 @@
 
 #include "base/rng.h"
 #include "core/job.h"
+#include "core/org.h"
 #include "core/service.h"
 #include "loop/loop.h"
 
@@ -69,26 +70,18 @@ void store_drop(struct store *s);
 /* Integrity check of the database and our own cross-table check (counters, owners). ERR_CORRUPT says what. */
 int store_check(struct store_tx *tx, struct err *err);
 
-/* ---- organisations, users, keys ---- */
-#define STORE_KEY_ID_MAX 15
+/* ---- organisations, users, keys: the first ones; for the rest see store_admin.h ---- */
+#define STORE_KEY_ID_MAX KEY_ID_MAX
 #define STORE_TOKEN_MAX 80 /* "cml_KEYID_SECRET" and NUL */
-struct store_key {
-	char id[STORE_KEY_ID_MAX + 1];
-	char org[CORE_NAME_MAX + 1], user[CORE_NAME_MAX + 1];
-	enum role role;
-	char secret_sha256[65];		/* hex of the SHA-256 of the secret part */
-	int64_t created_ms, expires_ms; /* expires 0 = never */
-};
 int store_org_insert(struct store_tx *tx, const char *org, int64_t now_ms, struct err *err); /* ERR_EXISTS */
 int store_user_insert(struct store_tx *tx, const char *org, const char *user, int64_t now_ms,
 		      struct err *err); /* ERR_EXISTS */
-int store_key_insert(struct store_tx *tx, const struct store_key *key, struct err *err);
-int store_key_find(struct store_tx *tx, const char *id, struct store_key *ret,
-		   struct err *err); /* ERR_NOT_FOUND */
-int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct store_key *key), void *arg,
+int store_key_insert(struct store_tx *tx, const struct key *key, struct err *err);
+int store_key_find(struct store_tx *tx, const char *id, struct key *ret, struct err *err); /* ERR_NOT_FOUND */
+int store_key_each(struct store_tx *tx, void (*fn)(void *arg, const struct key *key), void *arg,
 		   struct err *err);
 /* Makes a key and its token. The secret is in ret_token only. */
-void store_key_make(struct rng *rng, struct store_key *key, char ret_token[STORE_TOKEN_MAX]);
+void store_key_make(struct rng *rng, struct key *key, char ret_token[STORE_TOKEN_MAX]);
 /* Splits "cml_KEYID_SECRET" and hashes the secret; ERR_UNAUTHENTICATED when it has another shape. */
 int store_token_parse(const char *token, char ret_id[STORE_KEY_ID_MAX + 1], char ret_sha256[65],
 		      struct err *err);

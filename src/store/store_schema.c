@@ -54,6 +54,26 @@ static const char *const steps[] = {
 
 	/* 6: replicas and updates of services */
 	"ALTER TABLE services ADD COLUMN rollout TEXT NOT NULL DEFAULT '';",
+
+	/* 7: administration. Users that were there keep what the greatest of their keys may do. */
+	"ALTER TABLE orgs ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE orgs ADD COLUMN state TEXT NOT NULL DEFAULT 'active';"
+	"ALTER TABLE orgs ADD COLUMN state_by TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE orgs ADD COLUMN quota TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE users ADD COLUMN role TEXT NOT NULL DEFAULT 'admin';"
+	"ALTER TABLE users ADD COLUMN platform INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE keys ADD COLUMN note TEXT NOT NULL DEFAULT '';"
+	"UPDATE users SET role = 'member' WHERE NOT EXISTS(SELECT 1 FROM keys WHERE keys.org = users.org"
+	"  AND keys.user = users.name AND keys.role = 'admin');"
+	"UPDATE users SET role = 'viewer' WHERE NOT EXISTS(SELECT 1 FROM keys WHERE keys.org = users.org"
+	"  AND keys.user = users.name AND keys.role <> 'viewer');"
+	"UPDATE users SET platform = 1 WHERE org = 'default' AND name = 'root';"
+	"CREATE INDEX keys_by_user ON keys(org, user, id);"
+	"CREATE INDEX keys_by_org ON keys(org, id);"
+	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, org TEXT NOT NULL, subject TEXT NOT NULL, time_ms INTEGER NOT NULL,"
+	"  type TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, actor TEXT NOT NULL) STRICT;"
+	"CREATE INDEX audit_by_org ON audit(org, seq);"
+	"CREATE INDEX audit_by_time ON audit(time_ms);",
 };
 /* clang-format on */
 

@@ -125,10 +125,21 @@ class Server:
         db.close()
         return f"cml_{key}_{secret}"
 
-    def events(self, path):
+    def new_key(self, user, role=None, org="default", by="", **more):
+        """Makes a key over the API, and its organisation and user when they are not there. Returns (id, token)."""
+        if org != "default":
+            assert self.call("POST", "/api/v1/orgs", {"name": org}, token=by).status in (201, 409)
+        made = self.call("POST", f"/api/v1/orgs/{org}/users", {"name": user, "role": role or "member"}, token=by)
+        assert made.status in (201, 409), made.body
+        body = dict(more, user=user, **({"role": role} if role else {}))
+        answer = self.call("POST", f"/api/v1/orgs/{org}/keys", body, token=by)
+        assert answer.status == 201, answer.body
+        return answer.json["id"], answer.json["token"]
+
+    def events(self, path, token=""):
         """Server-Sent Events of a watch: (event, data) pairs as they come."""
         connection = self.connect()
-        connection.request("GET", path, headers={"Authorization": "Bearer " + self.token})
+        connection.request("GET", path, headers={"Authorization": "Bearer " + (token or self.token)})
         response = connection.getresponse()
         assert response.status == 200, response.read()
         assert response.headers["Content-Type"] == "text/event-stream"

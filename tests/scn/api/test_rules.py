@@ -15,7 +15,7 @@ import unittest
 sys.dont_write_bytecode = True
 from server import parse_args  # noqa: E402
 
-RANKS = {"viewer": 0, "member": 1, "admin": 2}
+RANKS = {"viewer": 0, "member": 1, "admin": 2, "platform": 3}
 new_server = parse_args()
 server = None
 tokens = {}
@@ -26,7 +26,8 @@ def setUpModule():
     server = new_server()
     server.start()
     server.stop()
-    for role in RANKS:
+    tokens["platform"] = server.token
+    for role in ("viewer", "member", "admin"):
         tokens[role] = server.make_token(role)
     tokens["expired"] = server.make_token("admin", user="late", expires_ms=2)
     tokens["stranger"] = server.make_token("admin", user="eve", org="other")
@@ -59,7 +60,7 @@ class DenyByDefault(unittest.TestCase):
                 self.assertEqual((method, path, name, answer.status), (method, path, name, 401))
                 self.assertEqual(answer.code, "unauthenticated")
             for other in RANKS:
-                answer = server.call(method, path, token=tokens[other], body=b"{}" if method == "POST" else None) \
+                answer = server.call(method, path, token=tokens[other], body=b"{}" if method in ("POST", "PATCH") else None) \
                     if "/watch" not in path else None
                 if answer is None:
                     continue
@@ -74,7 +75,7 @@ class DenyByDefault(unittest.TestCase):
         """docs/api.md against the route tables, which are what openapi.json is made of."""
         page = (pathlib.Path(__file__).parents[3] / "docs/api.md").read_text()
         told = set()
-        for line in re.findall(r"^\| ((?:GET|POST|PUT|DELETE) /[^|`]*?) (?:`[^|]*)?\|", page, re.M):
+        for line in re.findall(r"^\| ((?:GET|POST|PUT|PATCH|DELETE) /[^|`]*?) (?:`[^|]*)?\|", page, re.M):
             method, _, rest = line.partition(" ")
             path, _, query = rest.partition("?")
             told.add((method, path, tuple(sorted(part.partition("=")[0] for part in query.split("&") if part))))

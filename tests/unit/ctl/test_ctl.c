@@ -16,7 +16,7 @@ struct keys {
 static int make_keys(struct store_tx *tx, void *arg, struct err *err)
 {
 	struct keys *k = arg;
-	struct store_key key = {.org = "default", .user = "ada", .role = ROLE_MEMBER};
+	struct key key = {.org = "default", .user = "ada", .role = ROLE_MEMBER};
 	int r = store_user_insert(tx, "default", "ada", 0, err);
 	store_key_make(&test_rng, &key, k->good);
 	r = r < 0 ? r : store_key_insert(tx, &key, err);

@@ -63,7 +63,7 @@ static int fill_older(struct store_tx *tx, void *schema, struct err *err)
 
 static int read_older(struct store_tx *tx, void *schema, struct err *err)
 {
-	struct store_key key;
+	struct key key;
 	EXPECT_OK(store_key_find(tx, "k1", &key, err), err);
 	assert_string_equal(key.user, "ada");
 	assert_int_equal(key.role, ROLE_MEMBER);
@@ -147,7 +147,7 @@ TEST(a_store_is_opened_by_one_at_a_time)
 static int find_key(struct store_tx *tx, void *key, struct err *err)
 {
 	char id[STORE_KEY_ID_MAX + 1];
-	snprintf(id, sizeof(id), "%s", ((struct store_key *)key)->id);
+	snprintf(id, sizeof(id), "%s", ((struct key *)key)->id);
 	return store_key_find(tx, id, key, err);
 }
 
@@ -155,7 +155,7 @@ TEST(the_first_start_makes_one_token_and_the_second_none)
 {
 	struct err err = ERR_INIT;
 	char token[STORE_TOKEN_MAX], again[STORE_TOKEN_MAX], sha256[65];
-	struct store_key key = {0};
+	struct key key = {0};
 	struct store *s = NULL;
 	EXPECT_OK(store_open(fixture_config(":memory:", NULL), &s, &err), &err);
 	assert_int_equal(store_bootstrap(s, &test_rng, 5, token, &err), 1);
