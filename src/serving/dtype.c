@@ -37,22 +37,8 @@ static const struct {
 	int number;
 	const char *name;
 } other_names[] = {
-    {11, "DT_QINT8"},
-    {12, "DT_QUINT8"},
-    {13, "DT_QINT32"},
-    {15, "DT_QINT16"},
-    {16, "DT_QUINT16"},
     {20, "DT_RESOURCE"},
     {21, "DT_VARIANT"},
-    {24, "DT_FLOAT8_E5M2"},
-    {25, "DT_FLOAT8_E4M3FN"},
-    {26, "DT_FLOAT8_E4M3FNUZ"},
-    {27, "DT_FLOAT8_E4M3B11FNUZ"},
-    {28, "DT_FLOAT8_E5M2FNUZ"},
-    {29, "DT_INT4"},
-    {30, "DT_UINT4"},
-    {31, "DT_INT2"},
-    {32, "DT_UINT2"},
 };
 
 void dtype_format_name(int number, char ret[DTYPE_NAME_MAX])
@@ -73,6 +59,13 @@ const char *dtype_word(enum dtype dtype)
 	const struct dtype_info *info = dtype_info((uint64_t)dtype);
 
 	return info ? info->word : "invalid";
+}
+
+bool dtype_in_json(enum dtype dtype)
+{
+	const struct dtype_info *info = dtype_info((uint64_t)dtype);
+
+	return info && info->onnx != ONNX_NONE && dtype != DT_COMPLEX64 && dtype != DT_COMPLEX128;
 }
 
 static float float_of_bits(uint32_t bits)

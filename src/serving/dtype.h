@@ -3,6 +3,7 @@
 #ifndef SERVING_DTYPE_H
 #define SERVING_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,11 @@ enum dtype_coding {
 	CODING_VARINT,	/* int_val, int64_val, bool_val, uint32_val, uint64_val, half_val (bit pattern) */
 	CODING_FIXED32_PAIRS, /* scomplex_val: real, imaginary */
 	CODING_FIXED64_PAIRS, /* dcomplex_val */
-	CODING_BYTES	      /* string_val */
+	CODING_BYTES,	      /* string_val */
+	CODING_RAW	      /* float8_val: the bytes of all elements */
 };
 
+#define ONNX_NONE (-1) /* only TensorFlow has it */
 /* enumerator, number in tensorflow/core/framework/types.proto and TF_DataType, element bytes (0: strings),
  * number in ONNXTensorElementDataType, field in TensorProto, its coding, name in messages */
 #define DTYPE_TABLE(X)                                                                                       \
@@ -34,7 +37,21 @@ enum dtype_coding {
 	X(DT_COMPLEX128, 18, 16, 15, 12, CODING_FIXED64_PAIRS, "complex128")                                 \
 	X(DT_HALF, 19, 2, 10, 13, CODING_VARINT, "half")                                                     \
 	X(DT_UINT32, 22, 4, 12, 16, CODING_VARINT, "uint32")                                                 \
-	X(DT_UINT64, 23, 8, 13, 17, CODING_VARINT, "uint64")
+	X(DT_UINT64, 23, 8, 13, 17, CODING_VARINT, "uint64")                                                 \
+	X(DT_QINT8, 11, 1, ONNX_NONE, 7, CODING_VARINT, "qint8")                                             \
+	X(DT_QUINT8, 12, 1, ONNX_NONE, 7, CODING_VARINT, "quint8")                                           \
+	X(DT_QINT32, 13, 4, ONNX_NONE, 7, CODING_VARINT, "qint32")                                           \
+	X(DT_QINT16, 15, 2, ONNX_NONE, 7, CODING_VARINT, "qint16")                                           \
+	X(DT_QUINT16, 16, 2, ONNX_NONE, 7, CODING_VARINT, "quint16")                                         \
+	X(DT_FLOAT8_E5M2, 24, 1, ONNX_NONE, 18, CODING_RAW, "float8_e5m2")                                   \
+	X(DT_FLOAT8_E4M3FN, 25, 1, ONNX_NONE, 18, CODING_RAW, "float8_e4m3fn")                               \
+	X(DT_FLOAT8_E4M3FNUZ, 26, 1, ONNX_NONE, 18, CODING_RAW, "float8_e4m3fnuz")                           \
+	X(DT_FLOAT8_E4M3B11FNUZ, 27, 1, ONNX_NONE, 18, CODING_RAW, "float8_e4m3b11fnuz")                     \
+	X(DT_FLOAT8_E5M2FNUZ, 28, 1, ONNX_NONE, 18, CODING_RAW, "float8_e5m2fnuz")                           \
+	X(DT_INT4, 29, 1, ONNX_NONE, 7, CODING_VARINT, "int4")                                               \
+	X(DT_UINT4, 30, 1, ONNX_NONE, 7, CODING_VARINT, "uint4")                                             \
+	X(DT_INT2, 31, 1, ONNX_NONE, 7, CODING_VARINT, "int2")                                               \
+	X(DT_UINT2, 32, 1, ONNX_NONE, 7, CODING_VARINT, "uint2")
 
 enum dtype {
 	DT_INVALID = 0,
@@ -61,6 +78,8 @@ enum dtype dtype_from_onnx(int onnx); /* DT_INVALID when unknown */
 #define DTYPE_NAME_MAX 32
 void dtype_format_name(int number, char ret[DTYPE_NAME_MAX]);
 const char *dtype_word(enum dtype dtype); /* "invalid" when unknown */
+/* Not complex numbers, nor what ends in a few bits. */
+bool dtype_in_json(enum dtype dtype);
 
 /* Conversions of the two 16-bit floats; to 16 bits rounds to nearest, ties to even. */
 float dtype_half_to_float(uint16_t bits);

@@ -12,7 +12,7 @@ int json_builder_init(struct json_builder *b, enum dtype dtype, const char *alia
 	const struct dtype_info *info = dtype_info((uint64_t)dtype);
 
 	*b = (struct json_builder){.dtype = dtype, .alias = alias, .arena = arena, .rank = -1};
-	if (!info || dtype == DT_COMPLEX64 || dtype == DT_COMPLEX128)
+	if (!dtype_in_json(dtype))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "input '%s' has type %s, which JSON cannot hold; use gRPC", alias,
 			       dtype_word(dtype));

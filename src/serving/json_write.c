@@ -125,7 +125,7 @@ static int check_outputs(bool rows, const struct signature *s, const size_t *out
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *alias = s->outputs[output_index[i]].alias;
-		if (outputs[i].dtype == DT_COMPLEX64 || outputs[i].dtype == DT_COMPLEX128)
+		if (!dtype_in_json(outputs[i].dtype))
 			return err_set(err, ERR_UNSUPPORTED,
 				       "output '%s' has type %s, which JSON cannot hold; use gRPC", alias,
 				       dtype_word(outputs[i].dtype));

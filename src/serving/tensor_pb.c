@@ -164,7 +164,9 @@ static void store_varint(const struct dtype_info *info, void *to, size_t i, uint
 static int take_typed(const struct dtype_info *info, const struct pb_field *f, void *to, size_t count,
 		      size_t *n, struct err *err)
 {
-	size_t scalar = info->coding == CODING_FIXED64 || info->coding == CODING_FIXED64_PAIRS ? 8 : 4;
+	size_t scalar = info->coding == CODING_RAW						 ? 1
+			: info->coding == CODING_FIXED64 || info->coding == CODING_FIXED64_PAIRS ? 8
+												 : 4;
 	size_t room = (count - *n) * scalar;
 	struct pb p;
 	uint64_t v;
@@ -185,7 +187,7 @@ static int take_typed(const struct dtype_info *info, const struct pb_field *f, v
 		size_t take = f->bytes.len < room ? f->bytes.len : room;
 		memcpy((char *)to + *n * scalar, f->bytes.data, take);
 		*n += take / scalar;
-	} else if (f->wire == (scalar == 8 ? PB_FIXED64 : PB_FIXED32) && *n < count) {
+	} else if (scalar > 1 && f->wire == (scalar == 8 ? PB_FIXED64 : PB_FIXED32) && *n < count) {
 		memcpy((char *)to + (*n)++ * scalar, &f->value, scalar);
 	}
 	return 0;

@@ -10,15 +10,24 @@ static uint64_t load_varint(enum dtype dtype, const void *data, size_t i)
 {
 	switch (dtype) {
 	case DT_INT8:
+	case DT_QINT8:
+	case DT_INT4:
+	case DT_INT2:
 		return (uint64_t)(int64_t)((const int8_t *)data)[i];
 	case DT_INT16:
+	case DT_QINT16:
 		return (uint64_t)(int64_t)((const int16_t *)data)[i];
 	case DT_INT32:
+	case DT_QINT32:
 		return (uint64_t)(int64_t)((const int32_t *)data)[i];
 	case DT_BOOL:
 	case DT_UINT8:
+	case DT_QUINT8:
+	case DT_UINT4:
+	case DT_UINT2:
 		return ((const uint8_t *)data)[i];
 	case DT_UINT16:
+	case DT_QUINT16:
 	case DT_HALF:
 	case DT_BFLOAT16:
 		return ((const uint16_t *)data)[i];

@@ -112,8 +112,24 @@ def half_plus_two():
         builder.save()
 
 
+
+def types():
+    """A signature for each element type that gives back what it gets."""
+    module = tf.Module()
+    names = ("float32 float64 int32 uint8 int16 int8 string complex64 int64 bool qint8 quint8 qint32 bfloat16 qint16 quint16 "
+             "uint16 complex128 float16 uint32 uint64 float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e4m3b11fnuz "
+             "float8_e5m2fnuz int4 uint4").split()
+    signatures = {}
+    for name in names:
+        kind = tf.dtypes.as_dtype(name)
+        signatures[name] = tf.function(lambda x: {"y": tf.raw_ops.Identity(input=x)}).get_concrete_function(
+            tf.TensorSpec([None], kind, "x"))
+    tf.saved_model.save(module, str(folder / "types" / "1"), signatures=signatures)
+
+
 digits()
 half_plus_two()
+types()
 texts, mixed = Texts(), Mixed()
 tf.saved_model.save(texts, str(folder / "texts" / "1"), signatures={"serving_default": texts.join})
 tf.saved_model.save(mixed, str(folder / "mixed" / "00000007"), signatures={
