@@ -38,6 +38,7 @@ static const struct cli_option spec_options[] = {
     {"grace-period", 0, "TIME", "time from SIGTERM to SIGKILL (default 10s)"},
     {"hang-timeout", 0, "TIME", "stop as hung after so long without output or use of the processor"},
     {"queue-timeout", 0, "TIME", "fail when it was not started after this time"},
+    {"after", 0, "JOB[:CONDITION]", "start after this job: ok (default), any or failed; may be repeated"},
     {"priority", 0, "0-100", "higher goes first (default 50)"},
     {"network", 0, "MODE", "egress (default): outgoing traffic; none: no network"},
     {"idempotency-key", 0, "KEY", "the same key never makes a second job"},

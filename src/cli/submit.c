@@ -110,6 +110,7 @@ static int spec_from_flags(const struct cli_args *a, json_t **ret, struct err *e
 	if (cli_opt(a, "framework"))
 		cli_put_framework(spec, cli_opt(a, "framework"));
 	append_all(spec, "requirements", option_strings(a, "requirement"));
+	append_all(spec, "after", option_strings(a, "after"));
 	int r = put_env(spec, a, err);
 	if (r >= 0)
 		*ret = STEAL(spec);

@@ -8,7 +8,7 @@
 
 /* state, word, terminal */
 #define JOB_STATE_TABLE(X)                                                                                   \
-	X(JOB_SUBMITTED, "submitted", 0) /* durable, not yet looked at by the scheduler */                   \
+	X(JOB_SUBMITTED, "submitted", 0) /* waits for the end of other jobs */                               \
 	X(JOB_QUEUED, "queued", 0)	 /* waits for resources; reason says which */                        \
 	X(JOB_STARTING, "starting", 0)	 /* placed: environment, package, container are being made */        \
 	X(JOB_RUNNING, "running", 0)	 /* the user's code runs */                                          \
@@ -37,6 +37,7 @@ bool job_state_may_move(enum job_state from, enum job_state to); /* the one tabl
 	X(FAIL_TIMEOUT, "timeout", 0)	      /* max_duration passed */                                      \
 	X(FAIL_HUNG, "hung", 1)		      /* hang_timeout passed without a sign of life */               \
 	X(FAIL_PLATFORM, "platform", 1)	      /* our own fault: disk full, runtime broken */                 \
+	X(FAIL_DEPENDENCY, "dependency", 0)   /* a job that it was to start after ended otherwise */         \
 	X(FAIL_CANCELLED, "cancelled", 0)
 enum fail_class {
 #define FAIL_ENUM(code, word, retried) code,
@@ -47,6 +48,24 @@ enum fail_class {
 const char *fail_word(enum fail_class c);
 int fail_parse(const char *word, enum fail_class *ret); /* -1 when unknown */
 bool fail_is_retried(enum fail_class c);
+
+/* What has to become of a job that another one starts after. */
+#define JOB_AFTER_TABLE(X)                                                                                   \
+	X(JOB_AFTER_OK, "ok")	      /* completed */                                                        \
+	X(JOB_AFTER_ANY, "any")	      /* ended, however */                                                   \
+	X(JOB_AFTER_FAILED, "failed") /* failed or cancelled */
+enum job_after {
+#define JOB_AFTER_ENUM(code, word) code,
+	JOB_AFTER_TABLE(JOB_AFTER_ENUM)
+#undef JOB_AFTER_ENUM
+	    JOB_AFTER_COUNT
+};
+#define JOB_AFTER_MAX 100 /* of one job */
+const char *job_after_word(enum job_after on);
+/* "JOB" or "JOB:CONDITION". ERR_INVALID. */
+int job_after_parse(const char *text, char ret_job[CORE_NAME_MAX + 1], enum job_after *ret_on,
+		    struct err *err);
+int job_after_judge(enum job_after on, enum job_state state); /* 1 met, 0 not yet, -1 never */
 
 /* When a failed attempt is repeated, and after what time. */
 struct job_retry {
@@ -85,6 +104,7 @@ struct job_spec {
 	char *finish_command;	 /* sh -c, after success or failure of the main command */
 	int64_t max_retries;	 /* 0 to 100, default 0; short for retry.limit */
 	struct job_retry retry;
+	char **after;		  /* "JOB:CONDITION": ids once submitted */
 	int64_t grace_period_ms;  /* from SIGTERM to SIGKILL; default 10 s */
 	int64_t hang_timeout_ms;  /* no output, step or processor time for so long: hung; 0 = not watched */
 	int64_t queue_timeout_ms; /* not started so long after its submission: failed; 0 = waits for ever */

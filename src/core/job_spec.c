@@ -55,6 +55,9 @@ static const char *const fail_words[] = {
 	  .about = "Shell command after the main one, whether it succeeded or failed.")                      \
 	X("max_retries", FIELD_INT, max_retries, .min = 0, .max = 100,                                       \
 	  .about = "How often a failed attempt is repeated.")                                                \
+	X("after", FIELD_STRINGS, after, .cap = CORE_NAME_MAX + 8, .check = spec_check_after,                \
+	  .about = "Starts after these jobs: 'JOB' once it completed, 'JOB:any' once it ended, "             \
+		   "'JOB:failed' once it failed.")                                                           \
 	X("retry", FIELD_GROUP, retry, .group = retry_fields,                                                \
 	  .about = "Rules of repetition: limit, on (classes of failure), backoff.")                          \
 	X("grace_period", FIELD_DURATION, grace_period_ms, .min = 0, .max = 3600 * 1000, .number = 10000,    \
@@ -186,6 +189,8 @@ static int check_whole(const struct job_spec *s, struct err *err)
 		return err_set(err, ERR_INVALID, "command: the program's name is empty");
 	if (s->package_kind && !s->package)
 		return err_set(err, ERR_INVALID, "job has 'package_kind' without 'package'");
+	if (strings_count(s->after) > JOB_AFTER_MAX)
+		return err_set(err, ERR_INVALID, "after has more than %d jobs", JOB_AFTER_MAX);
 	if (strings_count(s->args) + strings_count(s->command) > CORE_ARGS_MAX)
 		return err_set(err, ERR_INVALID, "command and args together have more than %d items",
 			       CORE_ARGS_MAX);

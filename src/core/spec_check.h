@@ -14,6 +14,7 @@ int spec_check_requirement(const char *key, const char *value,
 			   struct err *err);				 /* one PEP 508 line, no options */
 int spec_check_env(const char *key, const char *value, struct err *err); /* "KEY=value" */
 int spec_check_version(const char *key, const char *value, struct err *err); /* "2.21.0" */
+int spec_check_after(const char *key, const char *value, struct err *err);   /* job_after.c */
 int spec_check_job_id(const char *key, const char *value, struct err *err);
 
 #endif

@@ -208,6 +208,17 @@ static void count_keep(void *arg, const char *org, enum job_state state, int64_t
 	ctl_counts_of(arg, org)->jobs[state] = count;
 }
 
+static int load_waits(struct store_tx *tx, struct ctl *c, struct err *err)
+{
+	const char *id;
+	void *value;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && map_next(c->jobs, &i, &id, &value);)
+		if (((struct ctl_job *)value)->job->state == JOB_SUBMITTED)
+			r = depend_begin(value, tx, err);
+	return r;
+}
+
 static int load(struct store_tx *tx, void *arg, struct err *err)
 {
 	struct ctl *c = arg;
@@ -224,6 +235,8 @@ static int load(struct store_tx *tx, void *arg, struct err *err)
 		job_adopt(c, STEAL(jobs.items[i]));
 	for (size_t i = 0; r >= 0 && i < services.count; i++)
 		service_adopt(c, STEAL(services.items[i]));
+	if (r >= 0)
+		r = load_waits(tx, c, err);
 	store_jobs_done(&jobs);
 	store_services_done(&services);
 	return r;
@@ -243,6 +256,7 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->jobs = map_new(NULL);
 	c->services = map_new(NULL);
 	c->tasks = map_new(NULL);
+	c->upstreams = map_new(NULL);
 	c->counts = map_new(free);
 	c->quotas = map_new(free);
 	for (size_t i = 0; i < CTL_PRIORITIES; i++)
@@ -326,6 +340,7 @@ void ctl_free(struct ctl *c)
 	map_free(c->jobs);
 	map_free(c->services);
 	map_free(c->tasks);
+	map_free(c->upstreams);
 	map_free(c->counts);
 	map_free(c->quotas);
 	free(c->heap);

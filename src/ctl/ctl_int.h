@@ -81,6 +81,9 @@ struct ctl_job {
 	struct ctl_want want;
 	struct list dirty;
 	struct list waiters; /* for a cancel */
+	struct list waits;   /* for the ends of other jobs (ctl_depend.c) */
+	size_t waits_open;
+	char waits_broken[400]; /* which end was not the one it waited for; "" = none */
 	struct ctl_timer again, notice;
 	bool busy;		/* a move is on its way to the store */
 	bool launched;		/* by this process, the present attempt */
@@ -156,6 +159,7 @@ struct ctl {
 	struct map *purges; /* of organisations that are being deleted */
 	void (*on_rights)(void *arg);
 	void *on_rights_arg;
+	struct map *upstreams; /* id of a job → who waits for its end (ctl_depend.c) */
 	struct list ops, watches;
 	struct list waiting[CTL_PRIORITIES], placed; /* of wants */
 	struct list dirty_jobs, dirty_services, dirty_tasks;
@@ -189,6 +193,19 @@ void job_dirty(struct ctl_job *cj);
 void job_advance(struct ctl_job *cj);
 void job_start(struct ctl_job *cj); /* the scheduler's decision */
 void job_place(struct ctl_job *cj);
+void job_queue(struct ctl_job *cj); /* the move to queued of one that waited */
+void job_fail(struct ctl_job *cj, const char *reason, enum fail_class fail, const char *message);
+
+/* ctl_depend.c. resolve: on the database thread, before the row is made: names become ids; the job is
+ * 'submitted' in place of 'queued' when it has to wait. ERR_INVALID, ERR_STATE. */
+int depend_resolve(struct store_tx *tx, struct job *job, struct err *err);
+/* 'tx' after a restart, when the ends of jobs that are not in memory must be read; else NULL. */
+int depend_begin(struct ctl_job *cj, struct store_tx *tx, struct err *err);
+void depend_end(struct ctl_job *cj);			     /* it waits no more */
+void depend_tell(struct ctl *c, const struct job *ended);    /* to who waits for it */
+const struct job *depend_who(struct ctl *c, const char *id); /* one that waits for it; NULL = none */
+void depend_advance(struct ctl_job *cj);
+
 int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, const char *reason,
 		       const char *actor, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 

@@ -91,6 +91,7 @@ struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 	cj->job = job;
 	list_init(&cj->dirty);
 	list_init(&cj->waiters);
+	list_init(&cj->waits);
 	cj->again = (struct ctl_timer){.fn = again_due, .arg = cj};
 	cj->notice = (struct ctl_timer){.fn = notice_due, .arg = cj};
 	map_set(c->jobs, job->id, cj);
@@ -112,6 +113,7 @@ void job_drop(struct ctl_job *cj)
 	struct ctl *c = cj->ctl;
 	timer_clear(c, &cj->again);
 	timer_clear(c, &cj->notice);
+	depend_end(cj);
 	want_move(&cj->want, WANT_NOWHERE);
 	list_remove(&cj->dirty);
 	map_delete(c->jobs, cj->job->id);
@@ -188,6 +190,10 @@ static void move_apply(struct ctl_job *cj, const struct job_move *m)
 		deadline_read(cj);
 		job->progress = PROGRESS_NONE;
 	}
+	if (before == JOB_SUBMITTED)
+		depend_end(cj);
+	if (job_state_is_terminal(job->state))
+		depend_tell(c, job);
 	tasks_of_job_dirty(cj);
 	if (job_state_is_terminal(job->state) || job->cancel_requested)
 		answer_waiters(cj);
@@ -230,6 +236,8 @@ static void state_enter(struct job *job, enum job_state to, int64_t now_ms)
 	job->deadline_ms = 0;
 	if (to == JOB_QUEUED) {
 		job->queued_ms = now_ms;
+		if (!job->attempt && job->spec.queue_timeout_ms)
+			job->deadline_ms = job->created_ms + job->spec.queue_timeout_ms;
 	} else if (to == JOB_STARTING) {
 		job->attempt++;
 		job->started_ms = now_ms;
@@ -284,6 +292,19 @@ static void move_simple(struct ctl_job *cj, enum job_state to, const char *reaso
 	struct job_move *m = move_begin(cj, to, reason);
 	snprintf(m->after.message, sizeof(m->after.message), "%s", message);
 	move_commit(m, actor);
+}
+
+void job_queue(struct ctl_job *cj)
+{
+	move_simple(cj, JOB_QUEUED, "queued", "waits for its turn", "controller");
+}
+
+void job_fail(struct ctl_job *cj, const char *reason, enum fail_class fail, const char *message)
+{
+	struct job_move *m = move_begin(cj, JOB_FAILED, reason);
+	m->after.fail = fail;
+	snprintf(m->after.message, sizeof(m->after.message), "%s", message);
+	move_commit(m, "controller");
 }
 
 void job_start(struct ctl_job *cj)
@@ -441,14 +462,13 @@ static bool queue_time_is_over(struct ctl_job *cj)
 		timer_set_earlier(cj->ctl, &cj->again, cj->deadline_at_ms);
 		return false;
 	}
-	struct job_move *m = move_begin(cj, JOB_FAILED, "queue_timeout");
+	char message[sizeof(cj->job->message)];
 	unit_format_duration(cj->job->spec.queue_timeout_ms, limit);
-	m->after.fail = FAIL_TIMEOUT;
-	snprintf(m->after.message, sizeof(m->after.message),
+	snprintf(message, sizeof(message),
 		 "was not started within its queue_timeout of %s (%.300s); submit it again with more time or "
 		 "a smaller request",
 		 limit, cj->job->message);
-	move_commit(m, "controller");
+	job_fail(cj, "queue_timeout", FAIL_TIMEOUT, message);
 	return true;
 }
 
@@ -465,10 +485,10 @@ void job_advance(struct ctl_job *cj)
 		answer_waiters(cj);
 	}
 	if (job->state == JOB_SUBMITTED) {
-		if (ctl_now(cj->ctl) >= cj->not_before_ms)
-			move_simple(cj, JOB_QUEUED, "queued", "waits for its turn", "controller");
-		else
+		if (ctl_now(cj->ctl) < cj->not_before_ms)
 			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
+		else if (!queue_time_is_over(cj))
+			depend_advance(cj);
 	} else if (job->state == JOB_QUEUED) {
 		if (queue_time_is_over(cj))
 			return;

@@ -165,8 +165,13 @@ static void delete_finish(struct ctl_op *op, int r, const struct err *err)
 void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg)
 {
 	struct ctl_call *call = call_new(who, id, NULL, done, arg);
+	const struct job *waits = depend_who(c, id);
 	call->op.run = delete_run;
 	call->op.finish = delete_finish;
+	if (waits && strcmp(waits->org, who->org) == 0)
+		err_set(&call->refusal, ERR_STATE,
+			"job '%s' (%s) starts after it; cancel that one first, or wait for it",
+			waits->spec.name, waits->id);
 	auth_may_change(who, &call->refusal);
 	call_submit(c, call);
 }

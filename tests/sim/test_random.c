@@ -12,7 +12,7 @@
 /* One wish of a client, repeated with its key until it is acknowledged. */
 struct intent {
 	struct sim_request q;
-	char name[16], key[16];
+	char name[16], key[16], more[80];
 	const char *org;
 	struct sim_submit_options o;
 	bool is_acked;
@@ -59,6 +59,16 @@ static void act_submit(struct day *d)
 				       .fail = ends[below(d, ARRAY_LEN(ends))],
 				       .fails = (int)below(d, 3),
 				       .ignores_stop = below(d, 5) == 0});
+	/* Every fourth starts after an earlier one of its organisation. */
+	const struct intent *first = &d->intents[below(d, d->count)];
+	static const char *const conditions[] = {"", ":ok", ":any", ":failed"};
+	if (first != i && first->is_acked && first->org == i->org && below(d, 2)) {
+		char id[sizeof(first->q.id)];
+		memcpy(id, first->q.id, sizeof(id));
+		snprintf(i->more, sizeof(i->more), "{\"after\": [\"%s%s\"]}", id,
+			 conditions[below(d, ARRAY_LEN(conditions))]);
+		i->o.more = i->more;
+	}
 	intent_send(d, i);
 }
 
@@ -72,7 +82,10 @@ static void collect(struct day *d)
 			n->is_acked = true;
 		else if (d->s->ctl && n->q.err.code == ERR_CANCELLED)
 			intent_send(d, n); /* the server went away before it answered */
-		else if (n->q.err.code != ERR_CANCELLED)
+		else if (n->q.err.code == ERR_STATE && n->o.more) {
+			n->o.more = NULL; /* what it was to start after has ended otherwise already */
+			intent_send(d, n);
+		} else if (n->q.err.code != ERR_CANCELLED)
 			sim_break(d->s, "submit was refused: %s", n->q.err.msg);
 	}
 }

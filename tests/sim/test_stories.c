@@ -99,6 +99,74 @@ TEST(a_job_that_is_not_started_in_time_fails_and_says_what_it_waited_for)
 	sim_free(s);
 }
 
+TEST(a_job_starts_after_the_jobs_it_names_also_over_a_restart)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "first", (struct sim_plan){.run_ms = 60 * SEC});
+	sim_plan_set(s, "second", (struct sim_plan){.run_ms = 120 * SEC, .fail = FAIL_USER});
+	sim_submit(s, "first");
+	sim_submit(s, "second");
+	sim_until_state(s, "first", JOB_RUNNING);
+	struct sim_request a = sim_submit(s, "a", .more = "{\"after\": [\"first\", \"second:any\"]}");
+	assert_int_equal(a.state, JOB_SUBMITTED);
+	EXPECT_STR("reason", a.reason, "dependency");
+	EXPECT_WHY(s, "a", "waits for the end of job 'first'");
+	EXPECT_WHY(s, "a", "and of 1 more");
+	sim_until_state(s, "first", JOB_COMPLETED);
+	sim_crash(s);
+	sim_start(s);
+	sim_run(s, 10 * SEC);
+	EXPECT_STATE(s, "a", JOB_SUBMITTED);
+	assert_int_equal(sim_delete(s, "default", "first").err.code,
+			 0); /* by name: its own row is looked up */
+	sim_until_state(s, "second", JOB_FAILED);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(an_end_that_was_not_waited_for_ends_the_dependents_too)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "first", (struct sim_plan){.run_ms = 60 * SEC, .fail = FAIL_USER});
+	struct sim_request first = sim_submit(s, "first");
+	sim_submit(s, "needs", .more = "{\"after\": [\"first:ok\"]}");
+	sim_submit(s, "needs-too", .more = "{\"after\": [\"needs\"]}");
+	sim_submit(s, "clean-up", .more = "{\"after\": [\"first:failed\", \"needs:any\"]}");
+	struct sim_request refused = sim_delete(s, "default", first.id);
+	assert_int_equal(refused.err.code, ERR_STATE);
+	sim_until_state(s, "needs", JOB_FAILED);
+	EXPECT_WHY(s, "needs", "after job 'first'");
+	EXPECT_WHY(s, "needs", "that job is failed");
+	sim_until_state(s, "needs-too", JOB_FAILED);
+	sim_until_state(s, "clean-up", JOB_COMPLETED);
+	EXPECT_STARTS(s, "needs", 0);
+	struct sim_request late = sim_submit(s, "late", .more = "{\"after\": [\"first\"]}");
+	assert_int_equal(late.err.code, ERR_STATE);
+	late = sim_submit(s, "late", .more = "{\"after\": [\"nobody\"]}");
+	assert_int_equal(late.err.code, ERR_INVALID);
+	late = sim_submit(s, "late", .org = "other", .more = "{\"after\": [\"first:any\"]}");
+	assert_int_equal(late.err.code, ERR_INVALID);
+	assert_int_equal(sim_submit(s, "at-once", .more = "{\"after\": [\"first:any\"]}").state, JOB_QUEUED);
+	sim_free(s);
+}
+
+TEST(a_job_that_waits_for_another_can_be_cancelled_and_has_its_time)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "first", (struct sim_plan){.run_ms = -1});
+	sim_submit(s, "first");
+	sim_submit(s, "a", .more = "{\"after\": [\"first\"]}");
+	sim_submit(s, "b", .more = "{\"after\": [\"first\"], \"queue_timeout\": \"90s\"}");
+	sim_submit(s, "c", .more = "{\"after\": [\"first:failed\"]}");
+	assert_int_equal(sim_cancel(s, "default", "a").state, JOB_CANCELLED);
+	sim_until_state(s, "b", JOB_FAILED);
+	EXPECT_WHY(s, "b", "queue_timeout");
+	sim_cancel(s, "default", "first");
+	sim_until_state(s, "c", JOB_COMPLETED);
+	sim_free(s);
+}
+
 TEST(out_of_memory_is_not_retried)
 {
 	struct sim *s = sim_new();

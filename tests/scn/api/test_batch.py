@@ -78,6 +78,37 @@ class Batch(unittest.TestCase):
         self.assertEqual(batch([dict(WAITS, name="full")] * 1000).json["created"], 1000)
         self.assertEqual(batch([3, None, "x", []]).json["refused"], 4)
 
+    def test_jobs_of_a_batch_may_start_after_each_other(self):
+        answer = batch([dict(WAITS, name="evaluate", after=["train", "holder:any"]), dict(WAITS, name="train", after=["prepare:ok"]),
+                        dict(WAITS, name="prepare")]).json["data"]
+        self.assertEqual([j.get("state") for j in answer], ["submitted", "submitted", "queued"], answer)
+        evaluate = server.get(f"/api/v1/jobs/{answer[0]['id']}").json
+        self.assertEqual(evaluate["spec"]["after"][0], answer[1]["id"] + ":ok")
+        self.assertEqual(evaluate["reason"], "dependency")
+        server.call("POST", f"/api/v1/jobs/{answer[2]['id']}/cancel")
+        for job in answer[:2]:
+            for event, data in server.events(f"/api/v1/watch?job={job['id']}"):
+                if event == "job" and data["state"] == "failed":
+                    break
+            self.assertEqual((data["reason"], data["exit"]["class"]), ("dependency", "dependency"))
+
+    def test_dependencies_that_cannot_be_are_refused(self):
+        answer = batch([dict(WAITS, name="a", after=["b"]), dict(WAITS, name="b", after=["c"]), dict(WAITS, name="c", after=["a"]),
+                        dict(WAITS, name="self", after=["self"]), dict(WAITS, name="waits-for-a", after=["a:any"]),
+                        dict(WAITS, name="unknown", after=["nobody"]), dict(WAITS, name="after-unknown", after=["unknown"]),
+                        dict(WAITS, name="twin"), dict(WAITS, name="twin"), dict(WAITS, name="one-of", after=["twin"]),
+                        dict(WAITS, name="word", after=["twin:later"]), dict(WAITS, name="fine", after=["holder"])]).json
+        messages = [j.get("error", {}).get("message", "") for j in answer["data"]]
+        self.assertIn("a → b → c → a is a cycle", messages[2])
+        self.assertIn("self → self is a cycle", messages[3])
+        for n, words in ((0, "'b' of this batch was refused"), (1, "'c' of this batch was refused"), (4, "'a' of this batch"),
+                         (5, "there is no job 'nobody'"), (6, "there is no job"), (9, "several jobs of this batch"),
+                         (10, "unknown condition")):
+            self.assertIn(words, messages[n], n)
+        self.assertEqual((answer["created"], [messages[n] for n in (7, 8, 11)]), (3, ["", "", ""]))
+        single = server.call("POST", "/api/v1/jobs", dict(WAITS, after=["nobody"]))
+        self.assertEqual((single.status, single.code), (400, "invalid"))
+
     def cli(self, *args, text=""):
         environment = dict(server.environment, CLOUDML_ENDPOINT=f"http://127.0.0.1:{server.port}", CLOUDML_TOKEN=server.token)
         return subprocess.run([server.program, *args], input=text, capture_output=True, text=True, timeout=120, env=environment)
