@@ -104,7 +104,7 @@ TEST(a_job_starts_after_the_jobs_it_names_also_over_a_restart)
 	struct sim *s = sim_new();
 	sim_plan_set(s, "first", (struct sim_plan){.run_ms = 60 * SEC});
 	sim_plan_set(s, "second", (struct sim_plan){.run_ms = 120 * SEC, .fail = FAIL_USER});
-	sim_submit(s, "first");
+	struct sim_request first = sim_submit(s, "first");
 	sim_submit(s, "second");
 	sim_until_state(s, "first", JOB_RUNNING);
 	struct sim_request a = sim_submit(s, "a", .more = "{\"after\": [\"first\", \"second:any\"]}");
@@ -117,10 +117,10 @@ TEST(a_job_starts_after_the_jobs_it_names_also_over_a_restart)
 	sim_start(s);
 	sim_run(s, 10 * SEC);
 	EXPECT_STATE(s, "a", JOB_SUBMITTED);
-	assert_int_equal(sim_delete(s, "default", "first").err.code,
-			 0); /* by name: its own row is looked up */
+	assert_int_equal(sim_delete(s, "default", first.id).err.code, ERR_STATE);
 	sim_until_state(s, "second", JOB_FAILED);
 	sim_until_state(s, "a", JOB_COMPLETED);
+	assert_int_equal(sim_delete(s, "default", first.id).err.code, 0);
 	EXPECT_STARTS(s, "a", 1);
 	sim_free(s);
 }
