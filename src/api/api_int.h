@@ -68,7 +68,7 @@ int api_stream_enter(struct api *a, struct api_stream *s, const struct principal
 		     void *arg, struct err *err);
 void api_stream_leave(struct api *a, struct api_stream *s);
 
-/* "Idempotency-Key" and the digest of the body, in the exchange's arena. */
+/* "Idempotency-Key" and the digest of method, path and body, in the exchange's arena. */
 struct ctl_idempotency api_idempotency(struct http_exchange *x);
 /* The same, and the digest is also of the method and of which noun the call is about. */
 struct ctl_idempotency api_idempotency_of(struct http_exchange *x, const char *noun);

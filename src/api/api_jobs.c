@@ -119,7 +119,8 @@ static void get_job(struct http_exchange *x, void *app)
 static void cancel_job(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_job_cancel(a->config.ctl, api_principal(x), http_param(x, "job"), api_done_accepted, x);
+	struct ctl_idempotency idem = api_idempotency(x);
+	ctl_job_cancel(a->config.ctl, api_principal(x), http_param(x, "job"), &idem, api_done_accepted, x);
 }
 
 /* Events are kept by id; the path may hold a name. */
@@ -176,10 +177,20 @@ static void remove_objects(void *arg)
 static void row_removed(void *arg, const struct ctl_result *result, const struct err *err)
 {
 	struct http_exchange *x = arg;
-	if (err->code)
+	if (err->code) {
 		http_reply_error(x, err);
-	else
-		http_reply_empty(x, 204);
+		return;
+	}
+	if (result->replayed)
+		http_reply_header(x, "Idempotent-Replay", "true");
+	http_reply_empty(x, 204);
+}
+
+static void remove_row(struct http_exchange *x, const char *id)
+{
+	struct api *a = x->app;
+	struct ctl_idempotency idem = api_idempotency(x);
+	ctl_job_delete(a->config.ctl, api_principal(x), id, &idem, row_removed, x);
 }
 
 static void objects_removed(void *arg)
@@ -188,13 +199,17 @@ static void objects_removed(void *arg)
 	if (m->err.code)
 		http_reply_error(m->x, &m->err);
 	else
-		ctl_job_delete(m->api->config.ctl, api_principal(m->x), m->id, row_removed, m->x);
+		remove_row(m->x, m->id);
 	free(m);
 }
 
 static void job_found_removal(void *arg, const struct ctl_result *result, const struct err *err)
 {
 	struct http_exchange *x = arg;
+	if (err->code == ERR_NOT_FOUND && http_header(x, "Idempotency-Key")) {
+		remove_row(x, http_param(x, "job")); /* by a request before this one? its key knows */
+		return;
+	}
 	if (err->code) {
 		http_reply_error(x, err);
 		return;

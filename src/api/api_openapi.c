@@ -49,7 +49,7 @@ static const struct {
      "{\"type\":\"object\",\"required\":[\"created\",\"refused\",\"data\"],\"properties\":{\"created\":{"
      "\"type\":\"integer\"},\"refused\":{\"type\":\"integer\"},\"data\":{\"type\":\"array\",\"items\":{"
      "\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
-     "\"state\":{\"type\":\"string\"},\"error\":{\"$ref\":\"#/components/schemas/Error/properties/error\"}}}"
+     "\"state\":{\"type\":\"string\"},\"error\":{\"type\":\"object\"}}}"
      "}}}"},
     {"Model",
      "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
@@ -157,7 +157,11 @@ static json_t *make_parameters(const struct http_route *r)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", p->name, "in", "query",
 						"description", p->text, "schema", "type", p->type));
-	if (!strcmp(r->method, "POST") && r->request && strcmp(r->request, "Login"))
+	bool is_change =
+	    !strcmp(r->method, "POST") || !strcmp(r->method, "PATCH") || !strcmp(r->method, "DELETE");
+	/* Bytes of the store and sessions are the same after one request as after two. */
+	bool is_question = r->body == HTTP_BODY_BYTES; /* a prediction changes nothing */
+	if (is_change && !is_question && strcmp(r->tag, "store") && strcmp(r->tag, "session"))
 		json_array_append_new(list, json_pack("{s:s, s:s, s:{s:s, s:i, s:i}}", "name",
 						      "Idempotency-Key", "in", "header", "schema", "type",
 						      "string", "minLength", 1, "maxLength", 128));

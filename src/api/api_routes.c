@@ -111,7 +111,16 @@ void api_reply_failure(struct http_exchange *x, int code, const char *fmt, ...)
 struct ctl_idempotency api_idempotency(struct http_exchange *x)
 {
 	char *digest = arena_alloc(&x->arena, DIGEST_HEX_LEN + 1);
-	digest_of(buf_str(&x->body), x->body.len, digest);
+	struct digest d;
+	digest_init(&d);
+	digest_update(&d, x->method, strlen(x->method));
+	for (size_t i = 0; i < x->uri.segment_count; i++) {
+		digest_update(&d, "/", 1);
+		digest_update(&d, x->uri.segments[i], strlen(x->uri.segments[i]));
+	}
+	digest_update(&d, "\n", 1);
+	digest_update(&d, buf_str(&x->body), x->body.len);
+	digest_hex(&d, digest);
 	const char *key = http_header(x, "Idempotency-Key");
 	return (struct ctl_idempotency){key ? arena_strndup(&x->arena, key, strlen(key)) : NULL, digest};
 }

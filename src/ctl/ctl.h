@@ -101,9 +101,11 @@ typedef void ctl_batch_fn(void *arg, const struct ctl_batch_result *result, cons
 void ctl_job_submit_batch(struct ctl *c, const struct principal *who, struct job **jobs,
 			  const struct err *refusals, size_t count, const struct ctl_idempotency *idem,
 			  ctl_batch_fn *done, void *arg);
-void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg);
-void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done,
-		    void *arg); /* ERR_STATE when live */
+void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id,
+		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+/* ERR_STATE when live. With a key, also a success without a job: it was deleted by the first request. */
+void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id,
+		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 /* spec: the whole new wish, made of the service as it was at 'base_revision' (service_spec_patch);

@@ -112,6 +112,30 @@ static int find_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 	return store_job_get(tx, call->who.org, call->id, &call->job, err);
 }
 
+/* A key remembers which job was meant: a name may be another job's by the time a request is repeated. */
+static int find_once(struct store_tx *tx, struct ctl_call *call, struct err *err)
+{
+	char id[16];
+	int r = call->has_key ? store_idempotency_find(tx, call->who.org, call->key, call->body_sha256,
+						       call->now_ms, id, err)
+			      : 0;
+	if (r < 0)
+		return r;
+	call->replayed = r > 0;
+	if (call->replayed)
+		memcpy(call->id, id, sizeof(id));
+	r = store_job_get(tx, call->who.org, call->id, &call->job, err);
+	if (r >= 0 && call->has_key && !call->replayed)
+		r = store_idempotency_insert(tx, call->who.org, call->key, call->body_sha256, call->job->id,
+					     call->now_ms, err);
+	return r;
+}
+
+static int cancel_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
+{
+	return find_once(tx, CONTAINER_OF(op, struct ctl_call, op), err);
+}
+
 static void cancel_finish(struct ctl_op *op, int r, const struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
@@ -125,7 +149,7 @@ static void cancel_finish(struct ctl_op *op, int r, const struct err *err)
 		waiter_add(&cj->waiters, call->who.user, STEAL(call->done), call->arg);
 		job_dirty(cj);
 	} else if (call->job->state == JOB_CANCELLED) {
-		call_answer(call, &(struct ctl_result){.job = call->job}, NULL);
+		call_answer(call, &(struct ctl_result){.job = call->job, .replayed = call->replayed}, NULL);
 	} else {
 		err_set(&late, ERR_STATE, "job '%s' has ended already (%s)", call->job->id,
 			job_state_word(call->job->state));
@@ -133,10 +157,12 @@ static void cancel_finish(struct ctl_op *op, int r, const struct err *err)
 	}
 }
 
-void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg)
+void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id,
+		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
 {
-	struct ctl_call *call = call_new(who, id, NULL, done, arg);
-	call->op.run = find_run;
+	struct ctl_call *call = call_new(who, id, idem, done, arg);
+	call->now_ms = ctl_wall(c);
+	call->op.run = cancel_run;
 	call->op.finish = cancel_finish;
 	auth_may_change(who, &call->refusal);
 	call_submit(c, call);
@@ -147,7 +173,9 @@ void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id, 
 static int delete_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
-	int r = store_job_get(tx, call->who.org, call->id, &call->job, err);
+	int r = find_once(tx, call, err);
+	if (r == -ERR_NOT_FOUND && call->replayed)
+		return 0; /* it is gone: that was the wish */
 	return r < 0 ? r : store_job_delete(tx, call->who.org, call->job->id, err);
 }
 
@@ -158,13 +186,16 @@ static void delete_finish(struct ctl_op *op, int r, const struct err *err)
 		call_answer(call, NULL, err);
 		return;
 	}
-	ctl_counts_of(op->ctl, call->who.org)->jobs[call->job->state]--;
-	call_answer(call, &(struct ctl_result){.job = call->job}, NULL);
+	if (call->job)
+		ctl_counts_of(op->ctl, call->who.org)->jobs[call->job->state]--;
+	call_answer(call, &(struct ctl_result){.job = call->job, .replayed = call->replayed}, NULL);
 }
 
-void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg)
+void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id,
+		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
 {
-	struct ctl_call *call = call_new(who, id, NULL, done, arg);
+	struct ctl_call *call = call_new(who, id, idem, done, arg);
+	call->now_ms = ctl_wall(c);
 	const struct job *waits = depend_who(c, id);
 	call->op.run = delete_run;
 	call->op.finish = delete_finish;

@@ -136,14 +136,24 @@ struct sim_request sim_get(struct sim *s, const char *org, const char *id)
 	return call(s, ctl_job_get, org, id);
 }
 
+static void cancel(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg)
+{
+	ctl_job_cancel(c, who, id, NULL, done, arg);
+}
+
+static void delete (struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg)
+{
+	ctl_job_delete(c, who, id, NULL, done, arg);
+}
+
 struct sim_request sim_cancel(struct sim *s, const char *org, const char *id)
 {
-	return call(s, ctl_job_cancel, org, id);
+	return call(s, cancel, org, id);
 }
 
 struct sim_request sim_delete(struct sim *s, const char *org, const char *id)
 {
-	struct sim_request q = call(s, ctl_job_delete, org, id);
+	struct sim_request q = call(s, delete, org, id);
 	struct sim_told *told = q.err.code ? NULL : map_get(s->told, q.id);
 	if (told)
 		told->is_deleted = true;
@@ -152,7 +162,7 @@ struct sim_request sim_delete(struct sim *s, const char *org, const char *id)
 
 void sim_cancel_begin(struct sim *s, const char *org, const char *id)
 {
-	call_begin(s, ctl_job_cancel, org, id);
+	call_begin(s, cancel, org, id);
 }
 
 static void model_spec(const struct principal *who, const char *name, struct service_spec *spec)
