@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/unit.h"
+#include "serving/tls_files.h"
 
 enum flag_kind { FLAG_TEXT, FLAG_INT, FLAG_INT64, FLAG_BOOL, FLAG_SIZE, FLAG_TIME };
 
@@ -29,6 +30,14 @@ static const struct flag flags[] = {
     {"rest_api_port", FLAG_INT, PLACE(rest_port), 0, 65535, "N",
      "second port, speaks both as well (default 0: none)"},
     {"grpc_socket_path", FLAG_TEXT, PLACE(socket_path), 0, 0, "PATH", "Unix socket to listen on besides"},
+    {"ssl_config_file", FLAG_TEXT, PLACE(ssl_config_file), 0, 0, "PATH",
+     "SSLConfig in text: TLS with the key and certificates in it"},
+    {"tls_cert", FLAG_TEXT, PLACE(tls_cert), 0, 0, "PATH",
+     "the server's certificate (and its chain) in PEM: TLS on all ports"},
+    {"tls_key", FLAG_TEXT, PLACE(tls_key), 0, 0, "PATH", "its private key"},
+    {"tls_client_ca", FLAG_TEXT, PLACE(tls_client_ca), 0, 0, "PATH",
+     "clients must show a certificate that one of these has signed"},
+    {"plain_rest_api", FLAG_BOOL, PLACE(plain_rest), 0, 0, "", "--rest_api_port goes without TLS"},
     {"address", FLAG_TEXT, PLACE(address), 0, 0, "ADDRESS",
      "numeric address to listen on (default 127.0.0.1)"},
     {"listen_fd", FLAG_INT, PLACE(listen_fd), 0, 1 << 20, "FD",
@@ -111,8 +120,6 @@ static const struct foreign_flag {
     {"grpc_channel_arguments", false, false, "limits of connections are fixed; see --max_message_size"},
     {"grpc_socket_permissions", false, true, "set the permissions of the folder that holds the socket"},
     {"rest_api_num_threads", false, false, "one thread serves all connections; see --workers"},
-    {"ssl_config_file", false, true,
-     "TLS is left to a gateway in front of the server; start without the flag"},
     {"use_alts_credentials", true, true, "transport security is left to a gateway in front of the server"},
     {"enable_per_model_batching_parameters", true, false, "all models share the file of parameters"},
     {"platform_config_file", false, true, "the runtime is chosen by what lies in a version's folder"},
@@ -345,8 +352,10 @@ int serving_flags_parse(int argc, char **argv, struct serving_options *o, struct
 		o->model_config_file = NULL;
 	if (o->socket_path && !*o->socket_path)
 		o->socket_path = NULL;
+	if (o->ssl_config_file && !*o->ssl_config_file)
+		o->ssl_config_file = NULL;
 	if (!o->model_base_path && !o->model_config_file)
 		return err_set(err, ERR_INVALID,
 			       "--model_base_path is missing; try 'cloudml-serving --help'");
-	return 0;
+	return tls_options_check(o, err);
 }

@@ -129,7 +129,10 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 		return;
 	call->connection->http1->server->request_bytes -= call->counted_bytes;
 	call->connection->busy = false;
-	timer_set(call->connection, IDLE_SECONDS * 1000);
+	if (call->connection->http1->server->draining) /* the answer was made before that */
+		break_off(call->connection);
+	else
+		timer_set(call->connection, IDLE_SECONDS * 1000);
 	buf_done(&call->body);
 	buf_done(&call->inflated);
 	buf_done(&call->answer);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening socket and protocol sniffing, see listener.h. */
-#include "serving/listener.h"
+/* Listening sockets, see listener.h. */
+#include "serving/listener_int.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,110 +15,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/tls.h"
 
 #define BACKLOG 1024
 #define ACCEPTS_PER_TURN 64
 #define NS_PER_MS 1000000
 #define PAUSE_NS ((int64_t)100 * NS_PER_MS) /* after running out of descriptors */
-
-#define SOCKETS_MAX 3 /* a port, a second port, a Unix socket */
-
-struct listen_socket {
-	struct listener *listener;
-	struct loop_source source;
-	struct loop_timer pause;
-};
-
-struct listener {
-	struct server *server;
-	size_t count;
-	struct listen_socket sockets[SOCKETS_MAX];
-	bool has_path; /* the Unix socket's file is ours to remove */
-	struct list sniffing;
-};
-
-/* A connection whose protocol is not known yet. */
-struct sniff {
-	struct list node;
-	struct listener *listener;
-	struct loop_source source;
-	struct loop_timer timer;
-	struct sockaddr_storage address;
-	socklen_t address_len;
-};
-
-static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-#define PREFACE_LEN (sizeof(preface) - 1)
-
-/* Forgets the connection; returns its descriptor, which is the caller's. */
-static int sniff_end(struct sniff *s)
-{
-	int fd = s->source.fd;
-
-	server_loop_timer_stop(s->listener->server->loop, &s->timer);
-	server_loop_remove(s->listener->server->loop, &s->source);
-	list_remove(&s->node);
-	free(s);
-	return fd;
-}
-
-static void sniff_close(struct sniff *s)
-{
-	struct server *server = s->listener->server;
-
-	close(sniff_end(s));
-	server_connection_end(server);
-}
-
-static void sniff_timeout(struct loop_timer *t)
-{
-	sniff_close(CONTAINER_OF(t, struct sniff, timer));
-}
-
-static void sniff_event(struct loop_source *source, uint32_t events)
-{
-	struct sniff *s = CONTAINER_OF(source, struct sniff, source);
-	struct server *server = s->listener->server;
-	struct sockaddr_storage address = s->address;
-	socklen_t address_len = s->address_len;
-	char head[PREFACE_LEN];
-	ssize_t n = recv(source->fd, head, sizeof(head), MSG_PEEK);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0)
-		sniff_close(s);
-	else if (memcmp(head, preface, (size_t)n) != 0)
-		http1_accept(server->http1, sniff_end(s), &address, address_len);
-	else if ((size_t)n == PREFACE_LEN)
-		http2_accept(server->http2, sniff_end(s));
-	else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		sniff_close(s);
-	/* else: more must come; the edge-triggered watch tells when */
-}
-
-static void sniff_start(struct listener *l, int fd, const struct sockaddr_storage *address,
-			socklen_t address_len)
-{
-	struct sniff *s = MEM_NEW(struct sniff);
-	struct err err = ERR_INIT;
-	int on = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-		   sizeof(on)); /* fails on a Unix socket, which needs none */
-	l->server->connections++;
-	s->listener = l;
-	s->source.fd = fd;
-	s->source.on_event = sniff_event;
-	s->timer.on_timer = sniff_timeout;
-	s->address = *address;
-	s->address_len = address_len;
-	list_append(&l->sniffing, &s->node);
-	server_loop_timer_start(l->server->loop, &s->timer,
-				clock_monotonic_ns() + l->server->options->header_timeout_ms * NS_PER_MS);
-	if (server_loop_add(l->server->loop, &s->source, EPOLLIN | EPOLLRDHUP | EPOLLET, &err) < 0)
-		sniff_close(s);
-}
 
 static void pause_accepting(struct listen_socket *k)
 {
@@ -139,14 +40,14 @@ static void pause_over(struct loop_timer *t)
 
 static bool is_full(const struct server *s)
 {
-	return s->connections >= s->options->connections_max;
+	return server_clients(s) >= s->options->connections_max;
 }
 
 /* A connection that nobody uses gives way: clients open another when they need one, and whoever opens them to
  * keep others out keeps out himself. */
 static bool make_room(struct server *s)
 {
-	return http2_drop_idle(s->http2) || http1_drop_idle(s->http1);
+	return tls_drop_closing(s->tls) || http2_drop_idle(s->http2) || http1_drop_idle(s->http1);
 }
 
 static void accept_event(struct loop_source *source, uint32_t events)
@@ -166,7 +67,7 @@ static void accept_event(struct loop_source *source, uint32_t events)
 		if (is_full(l->server) && !make_room(l->server))
 			close(fd);
 		else
-			sniff_start(l, fd, &address, len);
+			listener_sniff(l, fd, k->tls, &address, len);
 	}
 }
 
@@ -253,6 +154,7 @@ static int add_socket(struct listener *l, int fd, struct err *err)
 	*k = (struct listen_socket){.listener = l, .source.fd = fd};
 	k->source.on_event = accept_event;
 	k->pause.on_timer = pause_over;
+	k->tls = l->server->tls != NULL;
 	r = fd_set_nonblock(fd, err);
 	if (r >= 0)
 		r = server_loop_add(l->server->loop, &k->source, EPOLLIN, err);
@@ -273,8 +175,10 @@ static int add_sockets(struct listener *l, struct err *err)
 			 bound_port(l->sockets[0].source.fd));
 	if (r >= 0 && o->rest_port > 0 && (o->listen_fd >= 0 || o->rest_port != o->port)) {
 		r = add_socket(l, bind_port(o, o->rest_port, err), err);
-		if (r >= 0)
+		if (r >= 0) {
+			l->sockets[l->count - 1].tls &= !o->plain_rest;
 			log_info("serving.listen address=%s port=%d", o->address, o->rest_port);
+		}
 	}
 	if (r >= 0 && o->socket_path) {
 		int fd = bind_path(o->socket_path, err);
@@ -293,6 +197,8 @@ int listener_new(struct server *s, struct listener **ret, struct err *err)
 
 	l->server = s;
 	list_init(&l->sniffing);
+	if (s->tls)
+		tls_on_ready(s->tls, listener_decrypted, l);
 	r = add_sockets(l, err);
 	if (r < 0) {
 		listener_free(l);
@@ -304,8 +210,6 @@ int listener_new(struct server *s, struct listener **ret, struct err *err)
 
 void listener_free(struct listener *l)
 {
-	struct sniff *s;
-
 	if (!l)
 		return;
 	for (size_t i = 0; i < l->count; i++) {
@@ -315,7 +219,6 @@ void listener_free(struct listener *l)
 	}
 	if (l->has_path)
 		unlink(l->server->options->socket_path);
-	LIST_EACH(s, &l->sniffing, node)
-	sniff_close(s);
+	listener_sniff_end(l);
 	free(l);
 }

@@ -207,7 +207,7 @@ static void write_process(const struct server *s, struct buf *b)
 		fclose(f);
 	getrusage(RUSAGE_SELF, &usage);
 	add_number(b, "cloudml_serving_open_connections", "gauge", "Open connections of all kinds.",
-		   s->connections);
+		   server_clients(s));
 	add_number(b, "cloudml_serving_requests_in_flight", "gauge", "Requests that are being answered.",
 		   s->calls);
 	add_number(b, "cloudml_serving_request_memory_bytes", "gauge", "Memory of requests in flight.",

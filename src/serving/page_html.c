@@ -227,7 +227,7 @@ void page_write_models(const struct server *s, struct buf *b)
 		   s->draining			     ? "The server shuts down."
 		   : registry_is_ready(&s->registry) ? "Ready."
 						     : "Not ready yet.",
-		   s->connections, s->calls);
+		   server_clients(s), s->calls);
 	for (size_t i = 0; map_next(s->registry.models, &i, &name, &model);)
 		write_model(s, model, b);
 	page_end(b);

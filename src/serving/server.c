@@ -20,6 +20,8 @@
 #include "serving/metrics.h"
 #include "serving/monitoring.h"
 #include "serving/server.h"
+#include "serving/tls.h"
+#include "serving/tls_files.h"
 
 #define NS_PER_MS 1000000
 
@@ -92,6 +94,11 @@ void server_connection_end(struct server *s)
 	check_idle(s);
 }
 
+int server_clients(const struct server *s)
+{
+	return s->connections - s->relays;
+}
+
 static void drain_timeout(struct loop_timer *t)
 {
 	struct running *run = CONTAINER_OF(t, struct running, drain);
@@ -114,6 +121,7 @@ static void drain(struct running *run)
 	run->listener = NULL;
 	server_loop_timer_start(s->loop, &run->drain,
 				clock_monotonic_ns() + s->options->drain_ms * NS_PER_MS);
+	tls_drain(s->tls);
 	http1_drain(s->http1);
 	http2_drain(s->http2);
 	check_idle(s);
@@ -259,6 +267,8 @@ static int start(struct running *run, struct err *err)
 		r = http1_new(s, &s->http1, err);
 	if (r >= 0)
 		r = http2_new(s, &s->http2, err);
+	if (r >= 0 && tls_wanted(s->options))
+		r = tls_new(s, &s->tls, err);
 	if (r >= 0)
 		r = listener_new(s, &run->listener, err);
 	if (r >= 0)
@@ -277,6 +287,7 @@ static void stop(struct running *run)
 	listener_free(run->listener);
 	server_hold_done(s);
 	model_life_free(s->life);
+	tls_free(s->tls);
 	http2_free(s->http2);
 	http1_free(s->http1);
 	batcher_free(s->batcher);

@@ -10,6 +10,7 @@
 
 struct http1;
 struct http2;
+struct tls;
 struct metrics;
 struct batcher;
 struct model_life;
@@ -28,6 +29,7 @@ struct server {
 	struct model_life *life;
 	struct http1 *http1;
 	struct http2 *http2;
+	struct tls *tls; /* NULL: no TLS */
 	struct metrics *metrics;
 	char *metrics_path;	   /* besides /metrics; NULL when metrics are off */
 	struct list watchers;	   /* of the health service */
@@ -36,7 +38,8 @@ struct server {
 	struct held_call *current; /* being started */
 	bool must_hold;		   /* resolving the current call failed, it shall wait for: */
 	struct model_version *hold_version;
-	int connections;       /* all kinds */
+	int connections;       /* all kinds; one with TLS counts twice while its relay is open */
+	int relays;	       /* those */
 	int calls;	       /* requests being answered */
 	int64_t request_bytes; /* of messages that have arrived and were not answered yet */
 	bool draining;
@@ -47,6 +50,7 @@ int server_check_memory(const struct server *s, struct err *err);
 void server_call_begin(struct server *s);
 void server_call_end(struct server *s);
 void server_connection_end(struct server *s);
+int server_clients(const struct server *s); /* connections as clients count them */
 
 void server_hold_init(struct server *s);
 void server_hold_done(struct server *s); /* whoever is held gets the failure */

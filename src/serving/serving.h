@@ -2,7 +2,8 @@
 /* cloudml-serving: the model server, one process per replica of a model service.
  *
  * The life of a prediction, in reading order:
- *   server.c          listening socket; the first bytes of a connection choose HTTP/2 or HTTP/1
+ *   listener.c, listener_sniff.c   the first bytes of a connection choose TLS, HTTP/2 or HTTP/1
+ *   tls.c, tls_keys.c   TLS in front of both
  *   http2.c, http1.c  the two transports; rpc.h and http.h are what they hand to protocols
  *   http2_flow.c      gRPC calls of many messages, at the pace at which answers are taken
  *   rpc_methods.c, http_handle.c   which protocol a call is for
@@ -33,6 +34,9 @@ struct serving_options {
 	int rest_port;		 /* a second port that speaks the same protocols; 0 = none */
 	const char *socket_path; /* Unix socket beside the ports; NULL = none */
 	int listen_fd;		 /* inherited listening socket, -1 = none; taken */
+	/* TLS on all of these: an SSLConfig in text, or files in PEM; NULL = none. See tls_files.h. */
+	const char *ssl_config_file, *tls_cert, *tls_key, *tls_client_ca;
+	bool plain_rest; /* rest_port goes without it */
 	int ready_fd; /* gets one line of JSON when the models are loaded or one failed, -1 = none; taken */
 
 	/* Which models: one by name and folder, or those of a file. */
