@@ -177,7 +177,6 @@ static int make_templates(struct http2 *h, struct err *err)
 	nghttp2_option_set_max_outbound_ack(h->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_max_settings(h->option, SETTINGS_MAX);
 	nghttp2_option_set_no_auto_window_update(h->option, 1); /* calls of many messages are held back */
-	nghttp2_option_set_no_closed_streams(h->option, 1);
 	nghttp2_option_set_server_fallback_rfc7540_priorities(h->option, 0);
 	return 0;
 }

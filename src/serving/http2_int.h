@@ -50,7 +50,7 @@ struct h2_stream {
 	struct h2_connection *connection; /* NULL once the stream is closed */
 	int32_t id;
 	int64_t started_ns;
-	bool is_post, is_grpc, unknown_encoding, gzip;
+	bool is_post, is_head, is_grpc, unknown_encoding, gzip;
 	bool running;  /* a protocol has the call */
 	bool answered; /* further request bytes are dropped */
 	bool failed_header;

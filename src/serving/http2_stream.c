@@ -71,13 +71,24 @@ static nghttp2_nv header(const char *name, const char *value, size_t value_len)
 			    NGHTTP2_NV_FLAG_NO_COPY_NAME};
 }
 
+static ssize_t rejection_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t length,
+			      uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+	struct h2_stream *s = source->ptr;
+	size_t left = s->reply.len - s->reply_sent;
+
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY | (left <= length ? NGHTTP2_DATA_FLAG_EOF : 0);
+	return (ssize_t)(left < length ? left : length);
+}
+
 static void reject_http(struct h2_stream *s, const char *status)
 {
-	nghttp2_nv headers[] = {header(":status", status, 3)};
+	nghttp2_nv headers[] = {header(":status", status, 3), header("content-type", "application/json", 16)};
+	nghttp2_data_provider provider = {.source.ptr = s, .read_callback = rejection_read};
 
 	s->answered = true;
-	nghttp2_submit_headers(s->connection->session, NGHTTP2_FLAG_END_STREAM, s->id, NULL, headers, 1,
-			       NULL);
+	buf_adds(&s->reply, "{\"error\":\"HTTP/2 is for gRPC here; use HTTP/1.1 for REST\"}\n");
+	nghttp2_submit_response(s->connection->session, s->id, headers, 2, s->is_head ? NULL : &provider);
 }
 
 void h2_stream_fail(struct h2_stream *s, const struct err *err)
@@ -203,6 +214,7 @@ static void take_header(struct h2_stream *s, struct str name, struct str value)
 
 	if (str_eq(name, ":method")) {
 		s->is_post = str_eq(value, "POST");
+		s->is_head = str_eq(value, "HEAD");
 	} else if (str_eq(name, ":path") && value.len < H2_PATH_MAX) {
 		memcpy(s->path, value.data, value.len);
 		s->path[value.len] = 0;
@@ -219,6 +231,16 @@ static void take_header(struct h2_stream *s, struct str name, struct str value)
 		    __builtin_add_overflow(s->started_ns, timeout_ns, &s->call.deadline_ns))
 			s->call.deadline_ns = INT64_MAX;
 	}
+}
+
+/* A request below one that has begun: nghttp2 would pass over it, RFC 9113 (5.1.1) ends the connection. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+	if (hd->type == NGHTTP2_HEADERS &&
+	    hd->stream_id <= nghttp2_session_get_last_proc_stream_id(session) &&
+	    !nghttp2_session_find_stream(session, hd->stream_id))
+		nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+	return 0;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -424,6 +446,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
 
 void h2_stream_callbacks(nghttp2_session_callbacks *callbacks)
 {
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

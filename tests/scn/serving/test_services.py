@@ -2,8 +2,6 @@
 """What tools ask a server: reflection, health for as long as one watches, metrics; and pages of other sites."""
 
 import http.client
-import os
-import pathlib
 import queue
 import shutil
 import signal
@@ -20,6 +18,7 @@ import prometheus_text
 from grpc_reflection.v1 import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc as alpha_grpc
 from grpc_reflection.v1alpha import reflection_pb2 as alpha_pb2
+from go_tool import go_tool
 from serving_client import TIMEOUT, Server
 
 X = np.float32([[1, 2, 3, 4]])
@@ -251,17 +250,7 @@ def test_pages_of_other_sites_may_call_only_when_allowed(server, model):
 
 
 def grpcurl(*arguments, data=None):
-    """The tool itself, built once with Go; a machine without Go or a way to its modules skips."""
-    cache = pathlib.Path(__file__).resolve().parents[3] / ".cache" / "bin"
-    program = shutil.which("grpcurl") or cache / "grpcurl"
-    if not os.path.exists(program):
-        if not shutil.which("go"):
-            pytest.skip("neither grpcurl nor go is installed")
-        cache.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["go", "install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"],
-                              env={**os.environ, "GOBIN": str(cache)}, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip("grpcurl cannot be built: " + done.stderr[-500:])
+    program = go_tool("grpcurl", ["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"])
     done = subprocess.run([program, "-plaintext", *(["-d", data] if data else []), *arguments], capture_output=True,
                           text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
