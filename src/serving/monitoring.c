@@ -53,12 +53,24 @@ static int read_config(struct text_proto *t, struct config *c, struct err *err)
 	return event;
 }
 
-int monitoring_read(const char *config_file, char **ret_path, struct err *err)
+int monitoring_parse(struct str text, char **ret_path, struct err *err)
 {
-	CLEANUP(buf) struct buf text = BUF_INIT;
 	struct arena arena = ARENA_INIT(CONFIG_BYTES_MAX);
 	struct config c = {.path = ""};
 	struct text_proto t;
+	int r = text_proto_init(&t, text, &arena, err);
+
+	if (r >= 0)
+		r = read_config(&t, &c, err);
+	if (r >= 0)
+		*ret_path = c.enable ? mem_strdup(c.path[0] ? c.path : MONITORING_PATH) : NULL;
+	arena_done(&arena);
+	return r < 0 ? r : 0;
+}
+
+int monitoring_read(const char *config_file, char **ret_path, struct err *err)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
 	int r;
 
 	if (!config_file || !config_file[0]) {
@@ -67,11 +79,6 @@ int monitoring_read(const char *config_file, char **ret_path, struct err *err)
 	}
 	r = fd_read_file(AT_FDCWD, config_file, CONFIG_BYTES_MAX, &text, err);
 	if (r >= 0)
-		r = text_proto_init(&t, (struct str){buf_str(&text), text.len}, &arena, err);
-	if (r >= 0)
-		r = read_config(&t, &c, err);
-	if (r >= 0)
-		*ret_path = c.enable ? mem_strdup(c.path[0] ? c.path : MONITORING_PATH) : NULL;
-	arena_done(&arena);
+		r = monitoring_parse((struct str){buf_str(&text), text.len}, ret_path, err);
 	return r < 0 ? err_wrap(err, "--monitoring_config_file '%s'", config_file) : 0;
 }

@@ -192,7 +192,7 @@ static int run_record(struct runtime_model *m, struct str record, size_t memory_
 	return r;
 }
 
-static int run_records(struct runtime_model *m, struct str rest, size_t memory_max, int *ret_count,
+int warmup_run_records(struct runtime_model *m, struct str rest, size_t memory_max, int *ret_count,
 		       struct err *err)
 {
 	struct str record;
@@ -222,8 +222,8 @@ int warmup_run(struct runtime_model *m, const char *path, const struct serving_o
 		return 0;
 	r = fd_read_file(AT_FDCWD, file, (size_t)o->request_bytes_max, &text, err);
 	if (r >= 0)
-		r = run_records(m, (struct str){buf_str(&text), text.len}, (size_t)o->message_bytes_max,
-				&count, err);
+		r = warmup_run_records(m, (struct str){buf_str(&text), text.len},
+				       (size_t)o->message_bytes_max, &count, err);
 	if (r >= 0)
 		log_info("model.warm path=%s records=%d", path, count);
 	return r;

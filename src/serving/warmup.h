@@ -15,5 +15,9 @@
 /* Runs all records of the model at 'path'; without a file it does nothing. On a load thread. Errors name the
  * record. */
 int warmup_run(struct runtime_model *m, const char *path, const struct serving_options *o, struct err *err);
+/* The same for the bytes of such a file: *ret_count is how many records were begun, memory_max what one of
+ * them may take. */
+int warmup_run_records(struct runtime_model *m, struct str file, size_t memory_max, int *ret_count,
+		       struct err *err);
 
 #endif
