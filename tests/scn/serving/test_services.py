@@ -18,7 +18,6 @@ import prometheus_text
 from grpc_reflection.v1 import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc as alpha_grpc
 from grpc_reflection.v1alpha import reflection_pb2 as alpha_pb2
-from go_tool import go_tool
 from serving_client import TIMEOUT, Server
 
 X = np.float32([[1, 2, 3, 4]])
@@ -247,24 +246,3 @@ def test_pages_of_other_sites_may_call_only_when_allowed(server, model):
         assert reply.status == 200 and reply.headers["Access-Control-Allow-Origin"] == "*"
         assert "POST" in reply.headers["Access-Control-Allow-Methods"]
         assert reply.headers["Access-Control-Allow-Headers"] == "Content-Type, Content-Encoding"
-
-
-def grpcurl(*arguments, data=None):
-    program = go_tool("grpcurl", ["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"])
-    done = subprocess.run([program, "-plaintext", *(["-d", data] if data else []), *arguments], capture_output=True,
-                          text=True, timeout=TIMEOUT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_grpcurl_lists_describes_and_calls(server):
-    address = f"127.0.0.1:{server.port}"
-    assert SERVICES <= set(grpcurl(address, "list").split())
-    assert "rpc Classify" in grpcurl(address, "describe", "tensorflow.serving.PredictionService")
-    body = '{"model_spec": {"name": "m"}, "inputs": {"x": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": 1}, ' \
-           '{"size": 4}]}, "float_val": [1, 2, 3, 4]}}}'
-    reply = grpcurl(address, "tensorflow.serving.PredictionService/Predict", data=body)
-    assert '"version": "3"' in reply and '"floatVal": [\n        2,\n        4,\n        6,\n        8\n' in reply
-    body = '{"model_spec": {"name": "m"}, "metadata_field": "signature_def"}'
-    reply = grpcurl(address, "tensorflow.serving.PredictionService/GetModelMetadata", data=body)
-    assert '"methodName": "tensorflow/serving/predict"' in reply
