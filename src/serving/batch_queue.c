@@ -113,6 +113,18 @@ void batch_queue_ran(struct batch_queue *q)
 	q->running--;
 }
 
+bool batch_queue_passes(struct batch_queue *q, const struct batch_item *item)
+{
+	const struct batch_rules *rules = q->rules;
+
+	if (q->running > 0 || q->company > 1 || !list_empty(&q->items) || item->rows > rules->rows_max ||
+	    batch_fill(rules, item->rows) != item->rows)
+		return false;
+	q->running++;
+	q->company = 1;
+	return true;
+}
+
 int64_t batch_fill(const struct batch_rules *rules, int64_t rows)
 {
 	for (int i = 0; i < rules->allowed_count; i++)

@@ -57,6 +57,9 @@ void batch_queue_remove(struct batch_queue *q, struct batch_item *item);
 int64_t batch_queue_take(struct batch_queue *q, int64_t now_ns, struct list *ret, struct list *expired,
 			 int64_t *ret_due);
 void batch_queue_ran(struct batch_queue *q);
+/* A request that need not queue, because nothing waits or runs and the one before had no company: true, and
+ * it counts as a batch that runs now. */
+bool batch_queue_passes(struct batch_queue *q, const struct batch_item *item);
 /* The size a batch of so many rows is filled up to. */
 int64_t batch_fill(const struct batch_rules *rules, int64_t rows);
 

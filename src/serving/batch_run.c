@@ -81,6 +81,8 @@ static int run_joined(struct batch_run *b, const struct tensor *const *const *pa
 	const struct tensor *pointers[SIGNATURE_TENSORS_MAX];
 	int r;
 
+	b->runs++;
+	b->filled += filled;
 	if (part_count == 1 && filled == rows)
 		return run_model(b, parts[0], rows, outputs, err);
 	r = join_all(parts, part_count, count, filled, b->bytes_max, inputs, err);
@@ -228,14 +230,18 @@ void batch_run(struct batch_run *b)
 	b->count = drop_late(b);
 	if (b->count == 1 && b->rows <= b->rules->rows_max && batch_fill(b->rules, b->rows) == b->rows) {
 		predict_run(b->members[0]);
+		b->runs++;
+		b->filled += b->rows;
 	} else if (b->count > 0) {
 		r = b->rows > b->rules->rows_max ? run_pieces(b, &err) : run_together(b, &err);
 		spent = clock_monotonic_ns() - start;
 		for (size_t k = 0; k < b->count; k++) {
-			if (r < 0)
-				predict_run(b->members[k]);
-			else
+			if (r >= 0) {
 				b->members[k]->run_ns = spent;
+				continue;
+			}
+			predict_run(b->members[k]);
+			b->runs++;
 		}
 	}
 	b->count = all;

@@ -11,6 +11,8 @@ struct batch_run {
 	struct predict **members; /* of one version and signature */
 	int64_t rows;		  /* of all together */
 	size_t bytes_max;	  /* of one joined input */
+	uint64_t runs;		  /* of the model that were needed */
+	int64_t filled;		  /* rows that it saw in them */
 	bool is_unfit; /* the model's outputs do not have a row for each row of its inputs: never again */
 };
 

@@ -12,6 +12,7 @@ struct batcher {
 	struct server *server;
 	const struct batch_rules *rules;
 	struct list active; /* lanes in which requests wait */
+	uint64_t turn;	    /* of the loop */
 	struct loop_timer timer;
 };
 
@@ -22,6 +23,8 @@ struct batch_lane {
 	const struct signature *signature;
 	struct batch_queue queue;
 	bool batchable;
+	uint64_t
+	    passed; /* the turn in which a request passed: what comes in the same turn may run together */
 };
 
 struct batch {
@@ -123,6 +126,11 @@ bool batcher_takes(struct batcher *b, struct predict *p)
 		return false;
 	p->item.arrived_ns = clock_monotonic_ns();
 	p->item.deadline_ns = p->deadline_ns;
+	if (lane->passed != b->turn && batch_queue_passes(&lane->queue, &p->item)) {
+		lane->passed = b->turn;
+		p->passing = lane;
+		return false;
+	}
 	p->lane = lane;
 	if (batch_queue_add(&lane->queue, &p->item, &p->err) < 0) {
 		p->lane = NULL;
@@ -133,6 +141,23 @@ bool batcher_takes(struct batcher *b, struct predict *p)
 	list_remove(&lane->node);
 	list_append(&b->active, &lane->node);
 	return true;
+}
+
+static void count_queued(struct predict *p)
+{
+	metrics_add_queued(predict_metrics(p), p->run_start_ns - p->item.arrived_ns, p->item.rows);
+}
+
+void batcher_passed(struct predict *p)
+{
+	const struct metric_batch one = {1, p->item.rows, p->item.rows};
+
+	batch_queue_ran(&p->passing->queue);
+	p->passing = NULL;
+	if (p->run_ns == 0) /* it has not begun */
+		return;
+	metrics_add_batch(predict_metrics(p), &one);
+	count_queued(p);
 }
 
 void batcher_remove(struct predict *p)
@@ -146,6 +171,18 @@ static void batch_compute(struct loop_job *j)
 	batch_run(&CONTAINER_OF(j, struct batch, job)->run);
 }
 
+static void count_batch(const struct batch_run *run)
+{
+	const struct metric_batch counted = {run->runs, run->rows, run->filled};
+
+	if (run->runs == 0) /* all came too late */
+		return;
+	metrics_add_batch(predict_metrics(run->members[0]), &counted);
+	for (size_t i = 0; i < run->count; i++)
+		if (run->members[i]->run_ns > 0)
+			count_queued(run->members[i]);
+}
+
 static void batch_done(struct loop_job *j)
 {
 	struct batch *batch = CONTAINER_OF(j, struct batch, job);
@@ -154,6 +191,7 @@ static void batch_done(struct loop_job *j)
 
 	batch_queue_ran(&lane->queue);
 	version->stats.execution_count++;
+	count_batch(&batch->run);
 	if (batch->run.is_unfit)
 		lane->batchable = false;
 	for (size_t i = 0; i < batch->run.count; i++)
@@ -222,6 +260,7 @@ void batcher_before_wait(struct batcher *b)
 	int64_t now, first = INT64_MAX;
 	struct list waiting = LIST_INIT(waiting);
 
+	b->turn++;
 	if (list_empty(&b->active))
 		return;
 	now = clock_monotonic_ns();
@@ -247,6 +286,7 @@ struct batcher *batcher_new(struct server *s, const struct batch_rules *rules)
 
 	b->server = s;
 	b->rules = rules;
+	b->turn = 1;
 	b->timer.on_timer = on_timer;
 	list_init(&b->active);
 	return b;

@@ -17,9 +17,12 @@ struct batch_lane;
 /* Keeps 'rules'. */
 struct batcher *batcher_new(struct server *s, const struct batch_rules *rules);
 void batcher_free(struct batcher *b);
-/* Takes over a request that was checked; false when requests of its signature do not run in batches. On true
- * 'done' is called exactly once, possibly before it returns (ERR_BUSY, ERR_INVALID: too large). */
+/* Takes over a request that was checked; false when it is to run by itself: requests of its signature do not
+ * run in batches, or nothing waits that it could run with (then p->passing is set, and batcher_passed must
+ * follow its run). On true 'done' is called exactly once, possibly before it returns (ERR_BUSY, ERR_INVALID:
+ * too large). */
 bool batcher_takes(struct batcher *b, struct predict *p);
+void batcher_passed(struct predict *p);
 /* The request waits (p->lane is set) and nobody wants it any more: it ends as cancelled. */
 void batcher_remove(struct predict *p);
 void batcher_before_wait(struct batcher *b);

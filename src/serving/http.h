@@ -14,7 +14,12 @@
 struct http_call {
 	struct server *server;
 	const char *method, *path; /* the path is still percent-encoded, without the query */
-	struct str body; /* decompressed; ends with a NUL that is not counted; view until the answer */
+	struct str body;    /* decompressed; ends with a NUL that is not counted; view until the answer */
+	int64_t arrived_ns; /* of the monotonic clock: the request was complete */
+	/* Both the handler's. 'cancel' may be NULL; it is called when the client leaves before the answer,
+	 * and may end the call. */
+	void (*cancel)(struct http_call *c);
+	void *user;
 };
 
 /* NULL when the request has none of that name (without regard to case); view until the answer. */
@@ -31,6 +36,8 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 void http_handle(struct http_call *c);
 /* Request-Timeout: seconds, with a fraction when need be. *ms stays as it is when the header is absent. */
 int http_timeout(struct http_call *c, int64_t *ms, struct err *err);
+int64_t
+http_deadline(struct http_call *c);	   /* of the monotonic clock, by that header and --rest_api_timeout */
 size_t http_body_max(struct http_call *c); /* bytes of the body that is to come */
 void tfs_rest_handle(struct http_call *c);
 void oip_rest_handle(struct http_call *c);

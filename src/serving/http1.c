@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "serving/http.h"
 #include "serving/inflate.h"
+#include "serving/rest_run.h"
 
 #define CONNECTION_MEMORY ((size_t)32 * 1024) /* bounds request line and headers */
 #define IDLE_SECONDS 75
@@ -40,6 +41,7 @@ struct h1_call {
 	struct held_call held;
 	struct h1_connection *connection;
 	struct MHD_Connection *mhd;
+	struct loop_source watch; /* while the call is suspended: does the client leave? */
 	struct buf body, inflated;
 	int64_t counted_bytes; /* of server->request_bytes */
 	size_t body_max;
@@ -120,6 +122,13 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
+static void watch_end(struct h1_call *call)
+{
+	if (call->watch.on_event)
+		server_loop_remove(call->connection->http1->server->loop, &call->watch);
+	call->watch.on_event = NULL;
+}
+
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 			 enum MHD_RequestTerminationCode code)
 {
@@ -129,6 +138,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 		return;
 	call->connection->http1->server->request_bytes -= call->counted_bytes;
 	call->connection->busy = false;
+	watch_end(call);
 	if (call->connection->http1->server->draining) /* the answer was made before that */
 		break_off(call->connection);
 	else
@@ -242,6 +252,31 @@ static void run_call(struct held_call *c)
 	http_handle(&call->call);
 }
 
+/* The client has closed its side, or all of the connection. */
+static void on_left(struct loop_source *source, uint32_t events)
+{
+	struct h1_call *call = CONTAINER_OF(source, struct h1_call, watch);
+	struct err left = ERR_INIT;
+	struct buf body = BUF_INIT;
+
+	watch_end(call);
+	if (server_unhold(&call->held)) {
+		err_set(&left, ERR_CANCELLED, "the client has left");
+		rest_write_error(&left, &body);
+		http_reply(&call->call, rest_status(ERR_CANCELLED), HTTP_JSON, &body);
+	} else if (call->call.cancel) {
+		call->call.cancel(&call->call);
+	}
+}
+
+/* libmicrohttpd does not look at a suspended connection. */
+static void watch_begin(struct h1_call *call)
+{
+	call->watch = (struct loop_source){.fd = call->connection->fd, .on_event = on_left};
+	if (server_loop_add(call->connection->http1->server->loop, &call->watch, EPOLLRDHUP, NULL) < 0)
+		call->watch.on_event = NULL;
+}
+
 static enum MHD_Result dispatch(struct h1_call *call)
 {
 	struct server *s = call->connection->http1->server;
@@ -262,12 +297,14 @@ static enum MHD_Result dispatch(struct h1_call *call)
 	}
 	struct buf *body = call->inflate ? &call->inflated : &call->body;
 	call->call.body = (struct str){buf_str(body), body->len};
+	call->call.arrived_ns = clock_monotonic_ns();
 	call->held.run = run_call;
 	server_run_call(s, &call->held);
 	if (call->answered)
 		return queue(call, call->status, call->content_type, &call->answer);
 	call->suspended = true;
 	MHD_suspend_connection(call->mhd);
+	watch_begin(call);
 	return MHD_YES;
 }
 
@@ -289,10 +326,16 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 {
 	struct h1_call *call = CONTAINER_OF(c, struct h1_call, call);
 
-	if (status >= 400 && server_hold(c->server, &call->held)) {
-		buf_done(takes_body);
-		return;
+	if (status >= 400) {
+		call->held.deadline_ns = http_deadline(c);
+		if (server_hold(c->server, &call->held)) {
+			c->cancel = NULL; /* of the attempt that is over */
+			buf_done(takes_body);
+			return;
+		}
 	}
+	c->cancel = NULL;
+	watch_end(call);
 	call->answered = true;
 	call->status = status;
 	call->content_type = content_type;

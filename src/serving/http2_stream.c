@@ -36,9 +36,21 @@ static void stream_free(struct h2_stream *s)
 	free(s);
 }
 
+/* The protocol is done with the call: the request's bytes go, the stream stays until its answer is sent. */
+static void end_call(struct h2_stream *s)
+{
+	shared_unref(s->call.memory);
+	s->call.memory = NULL;
+	s->running = false;
+	h2_stream_count(s, 0);
+	server_call_end(s->server);
+}
+
 void h2_stream_detach(struct h2_stream *s)
 {
 	s->connection = NULL;
+	if (server_unhold(&s->held))
+		end_call(s);
 	if (s->begun && s->flow.ops->gone)
 		s->flow.ops->gone(&s->flow);
 	if (s->running) {
@@ -140,16 +152,6 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	return 0;
 }
 
-/* The protocol is done with the call: the request's bytes go, the stream stays until its answer is sent. */
-static void end_call(struct h2_stream *s)
-{
-	shared_unref(s->call.memory);
-	s->call.memory = NULL;
-	s->running = false;
-	h2_stream_count(s, 0);
-	server_call_end(s->server);
-}
-
 void rpc_reply(struct rpc_call *call, struct buf *takes_message)
 {
 	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
@@ -173,6 +175,7 @@ void rpc_fail(struct rpc_call *call, const struct err *err)
 {
 	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
 
+	s->held.deadline_ns = s->call.deadline_ns;
 	if (server_hold(s->server, &s->held)) {
 		s->call.cancel = NULL; /* of the attempt that is over */
 		return;

@@ -6,6 +6,7 @@
 #include "serving/oip_route.h"
 
 #define TIMEOUT_SECONDS_MAX 86400
+#define NS_PER_MS 1000000
 
 void http_handle(struct http_call *c)
 {
@@ -46,4 +47,12 @@ int http_timeout(struct http_call *c, int64_t *ms, struct err *err)
 			       TIMEOUT_SECONDS_MAX);
 	*ms = seconds < 0.001 ? 1 : (int64_t)(seconds * 1000);
 	return 0;
+}
+
+int64_t http_deadline(struct http_call *c)
+{
+	int64_t limit_ms = c->server->options->rest_timeout_ms, ms = limit_ms;
+
+	http_timeout(c, &ms, NULL);
+	return c->arrived_ns + (ms < limit_ms ? ms : limit_ms) * NS_PER_MS;
 }

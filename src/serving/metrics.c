@@ -15,11 +15,17 @@ struct metrics {
 	struct map *models; /* name → struct model_metrics */
 };
 
+static void model_metrics_free(void *p)
+{
+	free(((struct model_metrics *)p)->batching);
+	free(p);
+}
+
 struct metrics *metrics_new(void)
 {
 	struct metrics *m = MEM_NEW(struct metrics);
 
-	m->models = map_new(free);
+	m->models = map_new(model_metrics_free);
 	return m;
 }
 
@@ -52,6 +58,15 @@ const double *metrics_example_bounds(void)
 
 	if (bounds[0] == 0)
 		fill_bounds(bounds, METRIC_EXAMPLE_BOUNDS, 1, 2);
+	return bounds;
+}
+
+const double *metrics_queue_bounds(void)
+{
+	static double bounds[METRIC_QUEUE_BOUNDS];
+
+	if (bounds[0] == 0)
+		fill_bounds(bounds, METRIC_QUEUE_BOUNDS, 100, 1.2);
 	return bounds;
 }
 
@@ -94,8 +109,7 @@ double histogram_quantile(const struct histogram *h, const double *bounds, int b
 	return bounds[bound_count - 1];
 }
 
-/* The name is copied to the stack, not the heap: this runs for every request. */
-static struct model_metrics *find(struct metrics *m, struct str model)
+struct model_metrics *metrics_place(struct metrics *m, struct str model)
 {
 	char name[NAME_MAX_BYTES + 1];
 	struct model_metrics *found;
@@ -114,7 +128,41 @@ static struct model_metrics *find(struct metrics *m, struct str model)
 
 void metrics_count(struct metrics *m, struct str model, const struct metric_request *r)
 {
-	struct model_metrics *to = find(m, model);
+	metrics_add(metrics_place(m, model), r);
+}
+
+static struct batch_metrics *batching_of(struct model_metrics *m)
+{
+	if (!m->batching)
+		m->batching = MEM_NEW(struct batch_metrics);
+	return m->batching;
+}
+
+static void rows_add(struct histogram *h, int64_t rows)
+{
+	histogram_add(h, metrics_example_bounds(), METRIC_EXAMPLE_BOUNDS, (double)rows);
+}
+
+void metrics_add_batch(struct model_metrics *to, const struct metric_batch *b)
+{
+	struct batch_metrics *of = batching_of(to);
+
+	of->runs += b->runs;
+	rows_add(&of->rows, b->filled_rows);
+	rows_add(&of->padding, b->filled_rows - b->rows);
+}
+
+void metrics_add_queued(struct model_metrics *to, int64_t queue_ns, int64_t rows)
+{
+	struct batch_metrics *of = batching_of(to);
+
+	histogram_add(&of->queue_us, metrics_queue_bounds(), METRIC_QUEUE_BOUNDS,
+		      (double)queue_ns / NS_PER_US);
+	rows_add(&of->request_rows, rows);
+}
+
+void metrics_add(struct model_metrics *to, const struct metric_request *r)
+{
 	int status = err_grpc(r->code);
 
 	to->status[status >= 0 && status < METRIC_STATUS_COUNT ? status : 2]++;

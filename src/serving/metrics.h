@@ -30,7 +30,8 @@ enum metric_entry { METRIC_GRPC, METRIC_REST, METRIC_ENTRY_COUNT };
 #define METRIC_STATUS_COUNT 17	 /* google.rpc.Code */
 #define METRIC_LATENCY_BOUNDS 33 /* 10 µs * 1.8^i: up to 20 minutes */
 #define METRIC_EXAMPLE_BOUNDS 15 /* 2^i */
-#define METRIC_BOUNDS_MAX METRIC_LATENCY_BOUNDS
+#define METRIC_QUEUE_BOUNDS 52	 /* 100 µs * 1.2^i: up to a second */
+#define METRIC_BOUNDS_MAX METRIC_QUEUE_BOUNDS
 
 struct histogram {
 	uint64_t counts[METRIC_BOUNDS_MAX + 1]; /* not cumulative; the last used one has no upper bound */
@@ -43,6 +44,19 @@ struct model_metrics {
 	struct histogram run_us[METRIC_API_COUNT];
 	struct histogram examples;
 	double example_total;
+	struct batch_metrics *batching; /* NULL until the first batch */
+};
+/* What the batcher did for a model. */
+struct batch_metrics {
+	uint64_t runs;
+	struct histogram queue_us;     /* from arrival to the begin of the run, of each request */
+	struct histogram request_rows; /* of each request */
+	struct histogram rows;	       /* of each batch, those that fill it up included */
+	struct histogram padding;      /* rows of each batch that only fill it up */
+};
+struct metric_batch {
+	uint64_t runs;
+	int64_t rows, filled_rows; /* of the requests; as the model saw them */
 };
 struct metric_request {
 	enum metric_api api;
@@ -57,12 +71,20 @@ void metrics_free(struct metrics *m);
 /* 'model' is a name that the server knows, or "" for requests that name none of its models: strangers must
  * not make series. */
 void metrics_count(struct metrics *m, struct str model, const struct metric_request *r);
+/* The same in two steps, for those who keep the first one's result: valid as long as 'm'. */
+struct model_metrics *metrics_place(struct metrics *m, struct str model);
+void metrics_add(struct model_metrics *to, const struct metric_request *r);
+/* A batch that has run, and each of its requests. */
+void metrics_add_batch(struct model_metrics *to, const struct metric_batch *b);
+void metrics_add_queued(struct model_metrics *to, int64_t queue_ns, int64_t rows);
 /* NULL when the model had no request yet; view. */
 const struct model_metrics *metrics_of(const struct metrics *m, const char *model);
 
-/* The upper bounds of the buckets: METRIC_LATENCY_BOUNDS or METRIC_EXAMPLE_BOUNDS of them. */
+/* The upper bounds of the buckets: METRIC_LATENCY_BOUNDS, METRIC_EXAMPLE_BOUNDS or METRIC_QUEUE_BOUNDS of
+ * them. */
 const double *metrics_latency_bounds(void);
 const double *metrics_example_bounds(void);
+const double *metrics_queue_bounds(void);
 /* Adds 'from' to 'to'. */
 void histogram_merge(struct histogram *to, const struct histogram *from);
 /* The value below which 'part' (0 to 1) of the values lie, interpolated inside its bucket; 0 when empty. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics in Prometheus's text format: TensorFlow Serving's series, then the process's own. */
 #include <dirent.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -158,6 +159,54 @@ static void write_examples(const struct metrics *m, struct buf *b)
 	}
 }
 
+static void add_number(struct buf *b, const char *name, const char *type, const char *help, double value)
+{
+	begin(b, name, type, help);
+	buf_printf(b, "%s %.15g\n", name, value);
+}
+
+/* Histograms of the batcher: the first three under the original's names. */
+static const struct {
+	const char *name, *label, *help;
+	size_t offset;
+	const double *(*bounds)(void);
+	int bound_count;
+} batch_series[] = {
+    {":tensorflow:serving:batching_session:queuing_latency", "thread_pool_name",
+     "Time of requests in the queue of their model in microseconds.",
+     offsetof(struct batch_metrics, queue_us), metrics_queue_bounds, METRIC_QUEUE_BOUNDS},
+    {":tensorflow:serving:batching:input_batch_size_v2", "model_name", "Rows of a request.",
+     offsetof(struct batch_metrics, request_rows), metrics_example_bounds, METRIC_EXAMPLE_BOUNDS},
+    {":tensorflow:serving:batching:padding_size_v2", "model_name", "Rows that only fill a batch up.",
+     offsetof(struct batch_metrics, padding), metrics_example_bounds, METRIC_EXAMPLE_BOUNDS},
+    {"cloudml_serving_batch_rows", "model_name", "Rows of a batch as the model saw it.",
+     offsetof(struct batch_metrics, rows), metrics_example_bounds, METRIC_EXAMPLE_BOUNDS},
+};
+
+static void write_batches(const struct metrics *m, struct buf *b)
+{
+	const struct model_metrics *of;
+	const char *model;
+	uint64_t runs = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(batch_series); k++) {
+		begin(b, batch_series[k].name, "histogram", batch_series[k].help);
+		for (size_t i = 0; metrics_next(m, &i, &model, &of);) {
+			CLEANUP(buf) struct buf labels = BUF_INIT;
+			if (!of->batching)
+				continue;
+			add_label(&labels, batch_series[k].label, model);
+			add_histogram(b, batch_series[k].name, buf_str(&labels),
+				      (const void *)((const char *)of->batching + batch_series[k].offset),
+				      batch_series[k].bounds(), batch_series[k].bound_count);
+		}
+	}
+	for (size_t i = 0; metrics_next(m, &i, &model, &of);)
+		runs += of->batching ? of->batching->runs : 0;
+	add_number(b, ":tensorflow:serving:batching_session:wrapped_run_count", "counter",
+		   "Runs of models that the batcher has started.", (double)runs);
+}
+
 static void write_states(const struct server *s, struct buf *b)
 {
 	static const char name[] = "cloudml_serving_model_version_state";
@@ -175,12 +224,6 @@ static void write_states(const struct server *s, struct buf *b)
 				   version_state_word(m->versions[k]->state));
 		}
 	}
-}
-
-static void add_number(struct buf *b, const char *name, const char *type, const char *help, double value)
-{
-	begin(b, name, type, help);
-	buf_printf(b, "%s %.15g\n", name, value);
 }
 
 static int open_files(void)
@@ -228,6 +271,8 @@ void metrics_write(const struct server *s, struct buf *b)
 	write_latencies(s->metrics, b);
 	write_runs(s, b);
 	write_examples(s->metrics, b);
+	if (s->batcher)
+		write_batches(s->metrics, b);
 	write_states(s, b);
 	write_process(s, b);
 }

@@ -53,6 +53,7 @@ struct model *registry_add(struct registry *r, const char *name)
 		return m;
 	m = MEM_NEW(struct model);
 	m->name = mem_strdup(name);
+	m->name_len = strlen(name);
 	m->policy.latest = 1;
 	map_set(r->models, name, m);
 	return m;
@@ -60,6 +61,7 @@ struct model *registry_add(struct registry *r, const char *name)
 
 void registry_remove(struct registry *r, struct model *m)
 {
+	r->last = NULL;
 	map_delete(r->models, m->name);
 }
 

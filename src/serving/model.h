@@ -77,6 +77,8 @@ struct model_version {
 
 struct model {
 	char *name, *base_path;
+	size_t name_len;
+	struct model_metrics *metrics; /* view; NULL before its first request */
 	struct version_policy policy;
 	bool listed;		/* part of the configuration; else its versions go */
 	bool scanned;		/* its folder has been looked at since it was listed */
@@ -92,11 +94,13 @@ struct model {
 
 struct registry {
 	struct map *models;
+	struct model *last; /* that a request was for: the next one is likely for it, too */
 	int64_t uses;
 	bool starting; /* the first models are not all there yet: requests wait */
 	/* A request needs a version that is parked or on its way ('v'), or the end of the start (NULL). It
-	 * will be tried again. May be NULL: then it fails. */
-	void (*on_demand)(struct registry *r, struct model_version *v);
+	 * will be tried again, unless a negative error says that it cannot wait. May be NULL: then it fails.
+	 */
+	int (*on_demand)(struct registry *r, struct model_version *v, struct err *err);
 };
 
 /* What a request asks for. All views. */

@@ -71,8 +71,10 @@ static int not_found(const struct model_spec *spec, bool has_version, int64_t ve
 
 static int demand(struct registry *r, struct model_version *v, const struct model_spec *spec, struct err *err)
 {
-	if (r->on_demand)
-		r->on_demand(r, v);
+	int rc = r->on_demand ? r->on_demand(r, v, err) : 0;
+
+	if (rc < 0)
+		return rc;
 	if (v && v->err.code)
 		return err_set(err, ERR_UNAVAILABLE, "model '%.100s' does not load: %s", v->model_name,
 			       v->err.msg);
@@ -80,10 +82,22 @@ static int demand(struct registry *r, struct model_version *v, const struct mode
 		       (int)(spec->name.len > 200 ? 200 : spec->name.len), spec->name.data);
 }
 
+static struct model *find_recent(struct registry *r, struct str name)
+{
+	struct model *m = r->last;
+
+	if (m && m->name_len == name.len && memcmp(m->name, name.data, name.len) == 0)
+		return m;
+	m = registry_find(r, name);
+	if (m)
+		r->last = m;
+	return m;
+}
+
 int registry_resolve(struct registry *r, const struct model_spec *spec, struct model_version **ret,
 		     struct err *err)
 {
-	struct model *m = registry_find(r, spec->name);
+	struct model *m = find_recent(r, spec->name);
 	bool has_version = spec->has_version;
 	int64_t version = spec->version;
 	struct model_version *v = NULL;

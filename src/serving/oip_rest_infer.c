@@ -98,6 +98,7 @@ static void infer_done(struct predict *p)
 		oip_explain(p, &err);
 	p->err = err;
 	predict_free(p);
+	in->call->cancel = NULL;
 	if (err.code) {
 		fail(in, &err);
 		return;
@@ -118,7 +119,7 @@ static int read_request(struct predict *p, struct infer *in, struct err *err)
 	int64_t timeout_ms = p->server->options->rest_timeout_ms;
 	int r = http_timeout(in->call, &timeout_ms, err);
 
-	p->deadline_ns = p->started_ns + timeout_ms * NS_PER_MS;
+	p->deadline_ns = in->call->arrived_ns + timeout_ms * NS_PER_MS;
 	if (r < 0)
 		return r;
 	if (raw) {
@@ -136,6 +137,11 @@ static int read_request(struct predict *p, struct infer *in, struct err *err)
 	return r;
 }
 
+static void client_left(struct http_call *c)
+{
+	predict_cancel(c->user);
+}
+
 void oip_rest_infer(struct http_call *c, const struct oip_route *route)
 {
 	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
@@ -149,8 +155,11 @@ void oip_rest_infer(struct http_call *c, const struct oip_route *route)
 	p->count.entry = METRIC_REST;
 	p->spec = route->spec;
 	p->spec.name.data = name;
-	if (read_request(p, in, &p->err) < 0)
+	if (read_request(p, in, &p->err) < 0) {
 		p->done(p);
-	else
-		predict_start(p);
+		return;
+	}
+	c->user = p;
+	c->cancel = client_left;
+	predict_start(p);
 }

@@ -164,6 +164,15 @@ static void on_drain(struct rpc_stream *s)
 	rpc_stream_end(s, &err);
 }
 
+/* A request that waits for its model, and nobody for its answer. */
+static void drop_held(struct item *item)
+{
+	item->answered = true;
+	item->server->request_bytes -= item->counted_bytes;
+	shared_unref(item->memory);
+	item->stream->running--;
+}
+
 static void on_gone(struct rpc_stream *s)
 {
 	struct infer_stream *is = s->user;
@@ -174,8 +183,12 @@ static void on_gone(struct rpc_stream *s)
 	is->stream = NULL;
 	is->running++; /* stays while predictions are cancelled, which may end them */
 	LIST_EACH(item, &is->items, node)
-	if (item->predict)
-		predict_cancel(item->predict);
+	{
+		if (server_unhold(&item->held))
+			drop_held(item);
+		else if (item->predict)
+			predict_cancel(item->predict);
+	}
 	if (--is->running == 0)
 		stream_free(is);
 }

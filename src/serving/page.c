@@ -161,7 +161,7 @@ static void handle_try(struct http_call *c)
 	}
 	a->counted_bytes = (int64_t)a->arena.used_bytes;
 	c->server->request_bytes += a->counted_bytes;
-	rest_run(c->server, &a->route, a->body, attempt_done, a);
+	rest_run(c, &a->route, a->body, attempt_done, a);
 }
 
 static void handle_style(struct http_call *c)

@@ -26,6 +26,15 @@ struct predict *predict_new(struct server *server, size_t memory_max)
 	return p;
 }
 
+struct model_metrics *predict_metrics(struct predict *p)
+{
+	struct model *m = p->version->model;
+
+	if (!m->metrics)
+		m->metrics = metrics_place(p->server->metrics, str_from(m->name));
+	return m->metrics;
+}
+
 static void count_request(struct predict *p)
 {
 	struct metric_request *count = &p->count;
@@ -33,11 +42,13 @@ static void count_request(struct predict *p)
 	count->code = p->err.code;
 	count->latency_ns = clock_monotonic_ns() - p->started_ns;
 	count->run_ns = p->err.code ? 0 : p->run_ns;
-	metrics_count(p->server->metrics,
-		      p->version					  ? str_from(p->version->model_name)
-		      : registry_find(&p->server->registry, p->spec.name) ? p->spec.name
-									  : (struct str){"", 0},
-		      count);
+	if (p->version)
+		metrics_add(predict_metrics(p), count);
+	else
+		metrics_count(p->server->metrics,
+			      registry_find(&p->server->registry, p->spec.name) ? p->spec.name
+										: (struct str){"", 0},
+			      count);
 }
 
 static uint64_t rows_of(const struct predict *p)
@@ -221,6 +232,8 @@ static void job_run(struct loop_job *j)
 static void finish_alone(struct predict *p)
 {
 	p->version->stats.execution_count += p->run_ns > 0;
+	if (p->passing)
+		batcher_passed(p);
 	predict_finish(p);
 }
 

@@ -13,10 +13,11 @@
 struct predict {
 	struct server *server;
 	struct loop_job job;
-	struct batch_item item;	 /* in the queue of a batcher */
-	struct batch_lane *lane; /* NULL unless it waits there */
-	atomic_bool cancelled;	 /* nobody wants the answer any more */
-	struct arena arena;	 /* everything the request needs */
+	struct batch_item item;	    /* in the queue of a batcher */
+	struct batch_lane *lane;    /* NULL unless it waits there */
+	struct batch_lane *passing; /* the lane it did not have to wait in, while it runs */
+	atomic_bool cancelled;	    /* nobody wants the answer any more */
+	struct arena arena;	    /* everything the request needs */
 
 	/* Filled by the protocol before predict_start. */
 	struct model_spec spec;
@@ -64,6 +65,7 @@ void predict_cancel(struct predict *p);
 void predict_run(struct predict *p);
 bool predict_begins(struct predict *p);
 void predict_finish(struct predict *p);
+struct model_metrics *predict_metrics(struct predict *p); /* of its model; it must be resolved */
 bool predict_is_short(const struct server *s, const struct model_version *v);
 
 #endif

@@ -96,6 +96,11 @@ static int read_single(struct predict *p, struct rpc_call *c, enum inference_kin
 	return r;
 }
 
+static void single_left(struct rpc_call *c)
+{
+	predict_cancel(c->user);
+}
+
 static void handle_single(struct rpc_call *c, enum inference_kind kind)
 {
 	struct predict *p = predict_new(c->server, (size_t)c->server->options->message_bytes_max);
@@ -107,10 +112,13 @@ static void handle_single(struct rpc_call *c, enum inference_kind kind)
 	p->done = single_done;
 	p->deadline_ns = c->deadline_ns;
 	p->count.api = kind == INFERENCE_CLASSIFY ? METRIC_CLASSIFY : METRIC_REGRESS;
-	if (read_single(p, c, kind, &p->err) < 0)
+	if (read_single(p, c, kind, &p->err) < 0) {
 		p->done(p);
-	else
-		predict_start(p);
+		return;
+	}
+	c->user = p;
+	c->cancel = single_left;
+	predict_start(p);
 }
 
 static void handle_classify(struct rpc_call *c)
@@ -307,6 +315,17 @@ static int read_multi(struct multi *m, struct err *err)
 	return r < 0 ? r : server_check_memory(server, err);
 }
 
+static void multi_left(struct rpc_call *c)
+{
+	struct multi *m = c->user;
+
+	m->waiting++; /* what is cancelled may end at once */
+	for (size_t i = 0; i < m->task_count; i++)
+		predict_cancel(m->tasks[i].predict);
+	if (--m->waiting == 0)
+		multi_finish(m);
+}
+
 static void handle_multi(struct rpc_call *c)
 {
 	struct multi *m = MEM_NEW(struct multi);
@@ -318,6 +337,8 @@ static void handle_multi(struct rpc_call *c)
 		multi_finish(m);
 		return;
 	}
+	c->user = m;
+	c->cancel = multi_left;
 	m->waiting = m->task_count + 1; /* one for this function: tasks may end at once */
 	for (size_t i = 0; i < m->task_count; i++)
 		predict_start(m->tasks[i].predict);

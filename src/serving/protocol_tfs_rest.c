@@ -138,7 +138,7 @@ static int answer(struct http_call *c, struct arena *arena, struct buf *b, struc
 		r = http_timeout(c, &route.timeout_ms, err);
 		if (r < 0)
 			return r;
-		rest_run(c->server, &route, c->body, run_done, c);
+		rest_run(c, &route, c->body, run_done, c);
 		return 1;
 	}
 }

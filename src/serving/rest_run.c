@@ -2,7 +2,6 @@
 /* Runs the JSON bodies of predict, classify and regress. */
 #include "serving/rest_run.h"
 
-#include "base/clock.h"
 #include "net/grpc.h"
 #include "serving/inference.h"
 #include "serving/json_tensor.h"
@@ -52,6 +51,7 @@ void rest_write_error(const struct err *err, struct buf *b)
 }
 
 struct rest_work {
+	struct http_call *call;
 	enum rest_verb verb;
 	bool rows;
 	void (*done)(void *arg, const struct err *err, struct buf *takes_json);
@@ -87,6 +87,7 @@ static void work_done(struct predict *p)
 		r = write_answer(&w, p, &b, &p->err);
 	struct err err = r < 0 ? p->err : ERR_INIT;
 	predict_free(p);
+	w.call->cancel = NULL;
 	if (r >= 0)
 		buf_addc(&b, '\n');
 	else
@@ -135,19 +136,25 @@ static int read_body(struct predict *p, struct rest_work *w, struct str body, st
 	return json_predict_inputs(&head, p->signature, &p->arena, &p->inputs, &p->input_count, err);
 }
 
-void rest_run(struct server *server, const struct rest_route *route, struct str body,
+static void client_left(struct http_call *c)
+{
+	predict_cancel(c->user);
+}
+
+void rest_run(struct http_call *call, const struct rest_route *route, struct str body,
 	      void (*done)(void *arg, const struct err *err, struct buf *takes_json), void *arg)
 {
+	struct server *server = call->server;
 	struct predict *p = predict_new(server, (size_t)server->options->message_bytes_max);
 	struct rest_work *w = arena_alloc(&p->arena, sizeof(*w));
 	int64_t timeout_ms = server->options->rest_timeout_ms;
 
-	*w = (struct rest_work){.verb = route->verb, .done = done, .arg = arg};
+	*w = (struct rest_work){.call = call, .verb = route->verb, .done = done, .arg = arg};
 	p->owner = w;
 	p->done = work_done;
 	if (route->timeout_ms > 0 && route->timeout_ms < timeout_ms)
 		timeout_ms = route->timeout_ms;
-	p->deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+	p->deadline_ns = call->arrived_ns + timeout_ms * NS_PER_MS;
 	p->spec = route->spec;
 	p->spec.name = copy(p, route->spec.name);
 	p->spec.label = copy(p, route->spec.label);
@@ -155,8 +162,11 @@ void rest_run(struct server *server, const struct rest_route *route, struct str 
 	p->count.api = route->verb == REST_CLASSIFY  ? METRIC_CLASSIFY
 		       : route->verb == REST_REGRESS ? METRIC_REGRESS
 						     : METRIC_PREDICT;
-	if (read_body(p, w, body, &p->err) < 0)
+	if (read_body(p, w, body, &p->err) < 0) {
 		p->done(p);
-	else
-		predict_start(p);
+		return;
+	}
+	call->user = p;
+	call->cancel = client_left;
+	predict_start(p);
 }

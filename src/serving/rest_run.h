@@ -5,11 +5,13 @@
 
 #include "base/buf.h"
 #include "serving/rest_route.h"
-#include "serving/server.h"
+#include "serving/http.h"
 
 /* Calls 'done' exactly once, possibly before it returns: err->code 0 and the answer's JSON (taken), or an
- * error. Borrows 'route'. 'body' ends with a NUL that is not counted and stays until then. */
-void rest_run(struct server *server, const struct rest_route *route, struct str body,
+ * error. Borrows 'route'. 'body' ends with a NUL that is not counted and stays until then. The call that
+ * waits for it gives the deadline and is what the client leaves: its 'cancel' and 'user' are used until
+ * 'done'. */
+void rest_run(struct http_call *call, const struct rest_route *route, struct str body,
 	      void (*done)(void *arg, const struct err *err, struct buf *takes_json), void *arg);
 
 /* The HTTP status of an error as TensorFlow Serving maps its codes. */

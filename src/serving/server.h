@@ -18,8 +18,12 @@ struct model_life;
 /* Embedded in every call of a transport, see server_hold.c. */
 struct held_call {
 	struct list node;
+	struct server *server;		  /* while it is held, else NULL */
 	struct model_version *version;	  /* that it waits for; NULL: for the end of the start */
 	void (*run)(struct held_call *c); /* hands the call to its protocol, again each time */
+	int64_t deadline_ns;		  /* its owner's: 0 or INT64_MAX = none */
+	struct loop_timer timer;
+	bool expired; /* the deadline has passed while it was held */
 };
 
 struct server {
@@ -58,6 +62,8 @@ void server_hold_done(struct server *s); /* whoever is held gets the failure */
 void server_run_call(struct server *s, struct held_call *c);
 /* A protocol answers with a failure: true when the call is kept instead and will be run again. */
 bool server_hold(struct server *s, struct held_call *c);
+/* Nobody wants the answer any more: true when the call was held, and is not any more. */
+bool server_unhold(struct held_call *c);
 /* Runs the calls again that wait for this version. */
 void server_release(struct server *s, struct model_version *v);
 

@@ -203,3 +203,34 @@ def test_warm_up_with_all_kinds_of_requests(models, tmp_path):
     server = Server(tmp_path / "half", "half")
     code, log_text = server.stop()
     assert code not in (0, None) and "warm-up record 2: signature 'classify_x_to_y' is of method" in server.ready["error"]
+
+
+def test_calls_that_their_clients_leave_are_not_computed(models, tmp_path):
+    """One worker, busy with another model: whatever is cancelled meanwhile does not run."""
+    config = tmp_path / "models"
+    config.write_text("model_config_list {" + "".join(
+        f'config {{ name: "{n}" base_path: "{models / folder}" model_platform: "tensorflow" }}'
+        for n, folder in (("half", "half_plus_two"), ("mixed", "mixed"))) + "}")
+    with Server(None, "half", flags=[f"--model_config_file={config}", "--workers=1"]) as server:
+        busy = server.prediction.Predict.future(
+            server.request({"steps": np.int32(400)}, signature="slow", name="mixed"), timeout=TIMEOUT)
+        task = inference_pb2.InferenceTask(method_name=CLASSIFY)
+        task.model_spec.name, task.model_spec.signature_name = "half", "classify_x_to_y"
+        other = inference_pb2.InferenceTask(method_name=REGRESS)
+        other.model_spec.name, other.model_spec.signature_name = "half", "regress_x_to_y"
+        multi = inference_pb2.MultiInferenceRequest(tasks=[task, other])
+        put(multi.input, [1])
+        left = [server.prediction.Classify.future(
+                    fill(classification_pb2.ClassificationRequest(), "classify_x_to_y", [1]), timeout=TIMEOUT),
+                server.prediction.Regress.future(
+                    fill(regression_pb2.RegressionRequest(), "regress_x_to_y", [1]), timeout=TIMEOUT),
+                server.prediction.MultiInference.future(multi, timeout=TIMEOUT)]
+        server.status()  # on the same connection: they have arrived
+        for call in left:
+            call.cancel()
+        server.status()
+        assert not busy.done()
+        busy.result()
+        assert regress(server, "regress_x_to_y", [2])[0] == [3]  # behind them in the queue
+        text = server.raw("GET", "/metrics")
+        assert ':tensorflow:serving:request_count{model_name="half",status="CANCELLED"} 3\n' in text

@@ -2,13 +2,16 @@
 """Requests that wait at the same time run as one. While one long run keeps the only thread busy, others queue up."""
 
 import http.client
+import json
 import threading
+import time
 
 import grpc
 import numpy as np
 import pytest
 
 import onnx_models
+import prometheus_text
 from serving_client import TIMEOUT, Server
 
 LONG = 20_000  # steps that last longer than the deadlines below
@@ -43,6 +46,15 @@ class Batching(Server):
         call = self.start([0], work=steps)
         self.settle()
         return call
+
+    def series(self):
+        return prometheus_text.parse(self.raw("GET", "/metrics"))
+
+    def in_flight(self, number):
+        """Asks until so many are being answered; one over gRPC counts twice, as a call and as a prediction."""
+        name, end = "cloudml_serving_requests_in_flight", time.monotonic() + TIMEOUT
+        while self.series()[name].samples[name, frozenset()] != number:
+            assert time.monotonic() < end
 
     def settle(self):
         self.status()  # on the same connection: what was sent before has arrived
@@ -222,3 +234,41 @@ def test_a_file_that_is_wrong_is_named(witness, tmp_path):
     server.process.wait(TIMEOUT)
     code, log = server.stop()
     assert code == 2 and "must be written as" in log and "max_batch_size" in server.ready["error"]
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/v1/models/m:predict", {"inputs": {"x": [[5]], "work": [1], "pick": [1]}}),
+    ("/v2/models/m/infer", {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [5]},
+                                       {"name": "work", "shape": [1], "datatype": "INT64", "data": [1]},
+                                       {"name": "pick", "shape": [1], "datatype": "INT64", "data": [1]}]})])
+def test_a_closed_connection_takes_its_request_out_of_the_queue(witness, tmp_path, path, body):
+    text = json.dumps(body).encode()
+    with Batching(witness, tmp_path) as server:
+        first = server.occupy(5000)
+        gone = server.socket()
+        gone.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
+        server.in_flight(3)
+        stays = server.start([1])
+        server.in_flight(5)
+        gone.close()
+        server.in_flight(4)
+        assert not first.done()
+        assert rows_of(stays) == 1
+
+
+def test_metrics_tell_what_ran_together(witness, tmp_path):
+    sizes = "max_batch_size { value: 8 } allowed_batch_sizes: 1 allowed_batch_sizes: 8"
+    with Batching(witness, tmp_path, sizes) as server:  # its start runs one request alone
+        server.occupy()
+        for call in [server.start([i, i]) for i in range(3)]:
+            call.result()
+        families = server.series()
+        model = frozenset({("model_name", "m")})
+        value = lambda name, labels=model, part="": families[name].samples[name + part, labels]  # noqa: E731
+        batching, session = ":tensorflow:serving:batching:", ":tensorflow:serving:batching_session:"
+        assert value(session + "wrapped_run_count", frozenset()) == 3
+        assert value(session + "queuing_latency", frozenset({("thread_pool_name", "m")}), "_count") == 5
+        assert families[batching + "input_batch_size_v2"].buckets({"model_name": "m"}) | {"1": 2, "2": 5} == \
+            families[batching + "input_batch_size_v2"].buckets({"model_name": "m"})
+        assert value(batching + "padding_size_v2", part="_sum") == 2
+        assert value("cloudml_serving_batch_rows", part="_sum") == 10

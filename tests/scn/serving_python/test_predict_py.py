@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import time
 
 import grpc
 import numpy as np
@@ -270,3 +271,46 @@ def test_eight_clients_at_once_get_their_own_answers(tmp_path):
 
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(client, range(8)))
+
+
+def test_calls_that_wait_for_a_model_keep_their_deadline(tmp_path):
+    """The load blocks until the test opens the other end of a pipe."""
+    gate, folder = tmp_path / "gate", tmp_path / "m" / "1"
+    os.mkfifo(gate)
+    folder.mkdir(parents=True)
+    (folder / "predict.py").write_text(f"""
+import numpy as np
+signature = {{"inputs": [{{"name": "x", "datatype": "FP32", "shape": [-1]}}],
+             "outputs": [{{"name": "y", "datatype": "FP32", "shape": [-1]}}]}}
+
+def load(path):
+    with open({str(gate)!r}) as file:
+        file.read()
+
+def predict(inputs):
+    return {{"y": inputs["x"] * 2}}
+""")
+    with Server(tmp_path / "m", flags=["--lazy_load", "--python_processes=1"]) as server:
+        patient = server.prediction.Predict.future(server.request({"x": np.float32([4])}), timeout=120)
+        with pytest.raises(grpc.RpcError) as late:
+            server.predict({"x": np.float32([1])}, timeout=0.2)
+        assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        code, reply = server.http("POST", "/v1/models/m:predict", {"instances": [1]}, {"Request-Timeout": "0.2"})
+        assert code == 504 and "before the model was loaded" in reply["error"]
+        code, reply = server.http("POST", "/v2/models/m/infer", {"inputs": [
+            {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}, {"Request-Timeout": "0.2"})
+        assert code == 504 and "before the model was loaded" in reply["error"]
+        with server.socket() as gone:  # leaves while it is held
+            gone.sendall(b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n{\"instances\":[1]}")
+            wait_for(server, "cloudml_serving_requests_in_flight", 3)
+        wait_for(server, "cloudml_serving_requests_in_flight", 2)
+        assert not patient.done() and server.states() == {1: "LOADING"}
+        gate.write_text("go")
+        assert patient.result().outputs["y"].float_val[0] == 8
+        assert ":tensorflow:serving:request_count{model_name=\"m\",status=\"OK\"} 1" in server.raw("GET", "/metrics")
+
+
+def wait_for(server, series, value):
+    end = time.monotonic() + 120
+    while f"\n{series} {value}\n" not in server.raw("GET", "/metrics"):
+        assert time.monotonic() < end

@@ -248,6 +248,36 @@ TEST(as_many_batches_run_as_there_are_threads)
 	assert_int_equal(take(&f), 0);
 }
 
+TEST(a_request_passes_an_idle_queue_unless_the_last_one_had_company)
+{
+	struct fixture f;
+	struct request a = {0}, b = {0}, c = {0};
+	struct err err = ERR_INIT;
+
+	setup(&f);
+	a.item.rows = 3;
+	assert_true(batch_queue_passes(&f.queue, &a.item));
+	assert_false(batch_queue_passes(&f.queue, &a.item)); /* one runs */
+	EXPECT_OK(add(&f, &b, 1, 0, &err), &err);
+	assert_int_equal(take(&f), 0);
+	batch_queue_ran(&f.queue);
+	assert_false(batch_queue_passes(&f.queue, &a.item)); /* one waits */
+	EXPECT_OK(add(&f, &c, 1, 0, &err), &err);
+	assert_int_equal(take(&f), 2);
+	batch_queue_ran(&f.queue);
+	assert_false(batch_queue_passes(&f.queue, &a.item)); /* two went together */
+	EXPECT_OK(add(&f, &b, 1, 0, &err), &err);
+	f.now += MS;
+	assert_int_equal(take(&f), 1);
+	batch_queue_ran(&f.queue);
+	f.rules.allowed[0] = 4;
+	f.rules.allowed[1] = 8;
+	f.rules.allowed_count = 2;
+	assert_false(batch_queue_passes(&f.queue, &a.item)); /* must be filled up */
+	a.item.rows = 4;
+	assert_true(batch_queue_passes(&f.queue, &a.item));
+}
+
 TEST(parameters_are_read_from_text)
 {
 	struct batch_rules r;

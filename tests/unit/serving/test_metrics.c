@@ -63,6 +63,25 @@ TEST(a_value_at_a_bound_belongs_to_that_bucket_and_huge_ones_to_the_last)
 	metrics_free(m);
 }
 
+TEST(batches_are_counted_with_their_rows_and_the_time_of_each_request)
+{
+	const struct metric_batch filled = {1, 5, 8}, alone = {1, 1, 1};
+	struct metrics *m = metrics_new();
+	struct model_metrics *of = metrics_place(m, STR("a"));
+
+	assert_ptr_equal(metrics_of(m, "a"), of);
+	assert_null(of->batching);
+	metrics_add_batch(of, &filled);
+	metrics_add_batch(of, &alone);
+	metrics_add_queued(of, 150 * US, 2);
+	assert_int_equal(of->batching->runs, 2);
+	assert_true(of->batching->rows.sum == 9 && of->batching->padding.sum == 3);
+	assert_int_equal(of->batching->padding.counts[0], 1);
+	assert_int_equal(of->batching->queue_us.counts[3], 1); /* 100 * 1.2^3 = 172.8 */
+	assert_true(of->batching->request_rows.sum == 2);
+	metrics_free(m);
+}
+
 TEST(quantiles_lie_within_the_bucket_of_the_value)
 {
 	const double *bounds = metrics_latency_bounds();
