@@ -83,8 +83,40 @@ int api_admin_page(const struct http_exchange *x, struct admin_request *q, struc
 
 /* ---- answers ---- */
 
+static json_t *format_quota(const struct admin_quota *q)
+{
+	json_t *used = json_object();
+	for (int p = 0; p < PURPOSE_COUNT; p++)
+		json_object_set_new(used, purpose_word((enum purpose)p), quota_limit_format(&q->used[p]));
+	return json_pack("{s:s, s:o, s:o, s:s}", "org", q->org, "quota", quota_format(&q->quota), "used",
+			 used, "warning", q->warning);
+}
+
+static json_t *format_usage(const struct usage_row *row)
+{
+	json_t *j = json_pack("{s:s}", "org", row->org);
+	char date[USAGE_DATE_LEN + 1];
+	if (row->day >= 0) {
+		usage_format_day(row->day, date);
+		json_object_set_new(j, "day", json_string(date));
+	}
+	if (row->user[0])
+		json_object_set_new(j, "user", json_string(row->user));
+	if (row->owner[0]) {
+		json_object_set_new(j, "id", json_string(row->owner));
+		json_object_set_new(j, "kind", json_string(row->kind));
+		json_object_set_new(j, "name", json_string(row->name));
+	}
+	usage_format(&row->sum, j);
+	return j;
+}
+
 static json_t *format_item(const struct admin_answer *a, size_t i)
 {
+	if (a->quota_count)
+		return format_quota(&a->quotas[i]);
+	if (a->usage.count)
+		return format_usage(&a->usage.items[i]);
 	if (a->orgs.count)
 		return org_format(&a->orgs.items[i]);
 	if (a->users.count)
@@ -103,6 +135,8 @@ static json_t *next_of(const struct admin_answer *a, size_t count, int64_t limit
 	if (a->events.count)
 		return a->events.count == (size_t)limit ? json_integer(a->events.items[count - 1].seq)
 							: json_null();
+	if (a->usage.count)
+		return a->usage.more ? json_true() : json_null();
 	bool more = a->orgs.more || a->users.more || a->keys.more;
 	const char *last = !count	    ? ""
 			   : a->orgs.count  ? a->orgs.items[count - 1].name
@@ -113,7 +147,7 @@ static json_t *next_of(const struct admin_answer *a, size_t count, int64_t limit
 
 static json_t *format_list(const struct admin_answer *a, int64_t limit)
 {
-	size_t count = a->orgs.count + a->users.count + a->keys.count + a->events.count;
+	size_t count = a->usage.count + a->orgs.count + a->users.count + a->keys.count + a->events.count;
 	json_t *list = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, format_item(a, i));

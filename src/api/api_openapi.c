@@ -98,6 +98,17 @@ static const struct {
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"user\":{\"type\":\"string\"},"
      "\"role\":{\"enum\":[\"viewer\",\"member\",\"admin\"]},\"note\":{\"type\":\"string\",\"maxLength\":200},"
      "\"expires_in\":{\"type\":[\"string\",\"integer\"]},\"expires_ms\":{\"type\":\"integer\"}}}"},
+    {"QuotaState",
+     "{\"type\":\"object\",\"required\":[\"org\",\"quota\",\"used\"],\"properties\":{\"org\":{\"type\":"
+     "\"string\"},\"quota\":{\"$ref\":\"#/components/schemas/Quota\"},\"used\":{\"type\":\"object\"},"
+     "\"warning\":{\"type\":\"string\"}}}"},
+    {"Usage",
+     "{\"type\":\"object\",\"required\":[\"org\",\"cpu_hours\"],\"properties\":{\"org\":{\"type\":\"string\"}"
+     ","
+     "\"day\":{\"type\":\"string\"},\"user\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},\"kind\":{"
+     "\"enum\":[\"job\",\"model\"]},\"name\":{\"type\":\"string\"},\"cpu_hours\":{\"type\":\"number\"},"
+     "\"memory_gib_hours\":{\"type\":\"number\"},\"gpu_hours\":{\"type\":\"number\"},\"attempts\":{\"type\":"
+     "\"integer\"},\"running\":{\"type\":\"integer\"}}}"},
     {"Metrics",
      "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"object\",\"additionalProperties\":{"
      "\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"},
@@ -107,7 +118,8 @@ static const char *const lists[][2] = {{"JobList", "Job"},	 {"ModelList", "Model
 				       {"EventList", "Event"},	 {"FrameworkList", "Framework"},
 				       {"BucketList", "Bucket"}, {"ObjectList", "StoredObject"},
 				       {"OrgList", "Org"},	 {"UserList", "User"},
-				       {"KeyList", "Key"}};
+				       {"KeyList", "Key"},	 {"QuotaList", "QuotaState"},
+				       {"UsageList", "Usage"}};
 
 static json_t *reference(const char *name)
 {
@@ -119,6 +131,7 @@ static json_t *make_schemas(void)
 	json_t *all = json_object();
 	json_object_set_new(all, "JobSpec", job_spec_schema());
 	json_object_set_new(all, "ModelSpec", service_spec_schema());
+	json_object_set_new(all, "Quota", quota_schema());
 	for (size_t i = 0; i < ARRAY_LEN(plain_schemas); i++)
 		json_object_set_new(all, plain_schemas[i].name, json_loads(plain_schemas[i].schema, 0, NULL));
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include "core/core.h"
+#include "core/quota.h"
 
 #define ORG_TEXT_MAX 200 /* bytes of a description or note */
 #define ORG_OWN "-"	 /* in a path: the caller's own organisation */
@@ -21,7 +22,9 @@ struct org {
 	enum org_state state;
 	char state_by[ACTOR_MAX + 1]; /* who began the deletion */
 	int64_t created_ms;
+	struct quota quota;
 };
+/* Without the quota. */
 json_t *org_format(const struct org *o); /* the API's Org; returns owned */
 
 struct user {

@@ -8,14 +8,26 @@
 #include "ctl/ctl_admin_int.h"
 
 static const struct admin_verb_rule *const rules[ADMIN_VERB_COUNT] = {
-    [ADMIN_ORG_CREATE] = &admin_org_create,   [ADMIN_ORG_LIST] = &admin_org_list,
-    [ADMIN_ORG_GET] = &admin_org_get,	      [ADMIN_ORG_UPDATE] = &admin_org_update,
-    [ADMIN_ORG_DELETE] = &admin_org_delete,   [ADMIN_USER_CREATE] = &admin_user_create,
-    [ADMIN_USER_LIST] = &admin_user_list,     [ADMIN_USER_GET] = &admin_user_get,
-    [ADMIN_USER_UPDATE] = &admin_user_update, [ADMIN_USER_DELETE] = &admin_user_delete,
-    [ADMIN_KEY_CREATE] = &admin_key_create,   [ADMIN_KEY_LIST] = &admin_key_list,
-    [ADMIN_KEY_REVOKE] = &admin_key_revoke,   [ADMIN_KEY_ROTATE] = &admin_key_rotate,
+    [ADMIN_ORG_CREATE] = &admin_org_create,
+    [ADMIN_ORG_LIST] = &admin_org_list,
+    [ADMIN_ORG_GET] = &admin_org_get,
+    [ADMIN_ORG_UPDATE] = &admin_org_update,
+    [ADMIN_ORG_DELETE] = &admin_org_delete,
+    [ADMIN_USER_CREATE] = &admin_user_create,
+    [ADMIN_USER_LIST] = &admin_user_list,
+    [ADMIN_USER_GET] = &admin_user_get,
+    [ADMIN_USER_UPDATE] = &admin_user_update,
+    [ADMIN_USER_DELETE] = &admin_user_delete,
+    [ADMIN_KEY_CREATE] = &admin_key_create,
+    [ADMIN_KEY_LIST] = &admin_key_list,
+    [ADMIN_KEY_REVOKE] = &admin_key_revoke,
+    [ADMIN_KEY_ROTATE] = &admin_key_rotate,
     [ADMIN_AUDIT_LIST] = &admin_audit_list,
+    [ADMIN_QUOTA_GET] = &admin_quota_get,
+    [ADMIN_QUOTA_LIST] = &admin_quota_list,
+    [ADMIN_QUOTA_SET] = &admin_quota_set,
+    [ADMIN_USAGE] = &admin_usage,
+    [ADMIN_USAGE_ALL] = &admin_usage_all,
 };
 
 /* ---- answers ---- */
@@ -147,6 +159,8 @@ static void admin_finish(struct ctl_op *op, int r, const struct err *err)
 		if (a->rule->apply)
 			a->rule->apply(op->ctl, a);
 	}
+	if (a->rule->show)
+		a->rule->show(op->ctl, a);
 	answer(a, NULL);
 }
 
@@ -162,6 +176,9 @@ static void admin_release(struct ctl_op *op)
 	store_users_done(&a->answer.users);
 	store_keys_done(&a->answer.keys);
 	store_events_done(&a->answer.events);
+	usage_rows_done(&a->answer.usage);
+	free(a->answer.quotas);
+	json_decref(a->quota);
 	explicit_bzero(a->answer.token, sizeof(a->answer.token));
 	free(a);
 }
@@ -187,6 +204,8 @@ static void take_request(struct admin_call *a, const struct admin_request *reque
 	take_text(a, &q->user, a->user, sizeof(a->user), "user");
 	take_text(a, &q->after, a->after, sizeof(a->after), "name");
 	take_text(a, &q->text, a->text, sizeof(a->text), "text");
+	take_text(a, &q->job, a->job, sizeof(a->job), "name");
+	a->quota = json_deep_copy(q->quota);
 	if (q->text && !a->refusal.code)
 		org_text_check("the text", q->text, &a->refusal);
 	if (q->limit < 1 || q->limit > 1000)

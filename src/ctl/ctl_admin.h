@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Administration: organisations, users, keys, the audit. docs/administration.md is what people read.
+ * Administration: organisations, users, keys, quotas, accounting, the audit. docs/administration.md is what
+ * people read.
  *
  * Ideas. One call with a verb: each verb is a row of a table (ctl_admin.c) that says what it needs, what it
  * does in the store and what changes in memory afterwards. A change, its idempotency key and its line in the
@@ -15,6 +16,7 @@
 
 #include "ctl/ctl.h"
 #include "store/store_admin.h"
+#include "store/store_usage.h"
 
 /* Limits. */
 #define CTL_ORGS_MAX 10000
@@ -37,6 +39,11 @@ enum admin_verb {
 	ADMIN_KEY_REVOKE,
 	ADMIN_KEY_ROTATE,
 	ADMIN_AUDIT_LIST,
+	ADMIN_QUOTA_GET,
+	ADMIN_QUOTA_LIST, /* of all organisations for a platform administrator, else one's own */
+	ADMIN_QUOTA_SET,
+	ADMIN_USAGE,
+	ADMIN_USAGE_ALL, /* by organisation */
 	ADMIN_VERB_COUNT
 };
 
@@ -51,9 +58,21 @@ struct admin_request {
 	bool force, has_objects; /* deleting an organisation: whatever it has; it has objects in the store */
 	const char *after;	 /* pages of names */
 	int64_t before, limit;	 /* pages of the audit; limit 1 to 1000 */
+	const json_t *quota;	 /* what quota_parse takes */
+	int64_t first_day, last_day; /* of usage, both included */
+	const char *job;	     /* id or name of a job or model; NULL = all */
+	enum usage_by by;
 };
 #define ADMIN_REQUEST(v)                                                                                     \
 	((struct admin_request){.verb = (v), .role = -1, .platform = -1, .expires_ms = -1, .limit = 1000})
+
+struct admin_quota {
+	char org[CORE_NAME_MAX + 1];
+	struct quota quota;
+	struct quota_limit used[PURPOSE_COUNT]; /* what its work holds now */
+	char warning[480];			/* what is held beyond it; "" = nothing */
+};
+#define CTL_USAGE_DAYS_MAX 400
 
 /* Views for the callback's call. A list, or one item for a verb about one. */
 struct admin_answer {
@@ -61,6 +80,9 @@ struct admin_answer {
 	struct store_users users;
 	struct store_keys keys;
 	struct store_events events;
+	struct admin_quota *quotas; /* owned by the call */
+	size_t quota_count;
+	struct usage_rows usage;
 	char token[STORE_TOKEN_MAX]; /* of a new key, this once; "" when replayed */
 	bool replayed;
 };

@@ -13,6 +13,8 @@ struct admin_call {
 	struct admin_request request; /* its texts are below */
 	char name[CORE_NAME_MAX + 1], user[CORE_NAME_MAX + 1], after[CORE_NAME_MAX + 1];
 	char text[ORG_TEXT_MAX + 1];
+	char job[CORE_NAME_MAX + 1];
+	json_t *quota; /* owned */
 	bool has_key;
 	char key[STORE_IDEMPOTENCY_KEY_MAX + 2], body_sha256[65];
 	int64_t now_ms;
@@ -34,6 +36,8 @@ struct admin_verb_rule {
 	/* The same answer again, without the change: 'id' is what was noted. */
 	int (*replay)(struct store_tx *tx, struct admin_call *a, const char *id, struct err *err);
 	void (*apply)(struct ctl *c, struct admin_call *a);
+	/* Fills the answer with what only memory knows; on the loop's thread. */
+	void (*show)(struct ctl *c, struct admin_call *a);
 };
 
 int admin_say(struct admin_call *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -46,7 +50,8 @@ bool admin_is_self(const struct admin_call *a, const char *user);
 
 extern const struct admin_verb_rule admin_org_create, admin_org_list, admin_org_get, admin_org_update,
     admin_org_delete, admin_user_create, admin_user_list, admin_user_get, admin_user_update,
-    admin_user_delete, admin_key_create, admin_key_list, admin_key_revoke, admin_key_rotate, admin_audit_list;
+    admin_user_delete, admin_key_create, admin_key_list, admin_key_revoke, admin_key_rotate, admin_audit_list,
+    admin_quota_get, admin_quota_list, admin_quota_set, admin_usage, admin_usage_all;
 
 /* ctl_auth.c: what memory knows of rights. */
 void auth_keep_org(struct ctl *c, const struct org *o);

@@ -30,6 +30,7 @@ static int create_run(struct store_tx *tx, struct admin_call *a, struct err *err
 {
 	struct org o = {.created_ms = a->now_ms};
 	int64_t count = 0;
+	quota_init(&o.quota);
 	int r = core_name_check("organisation", a->name, err);
 	if (r >= 0)
 		r = store_org_count(tx, &count, err);

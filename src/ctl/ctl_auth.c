@@ -21,6 +21,7 @@ void auth_keep_org(struct ctl *c, const struct org *o)
 	struct org *copy = MEM_NEW(struct org);
 	*copy = *o;
 	map_set(c->orgs, o->name, copy);
+	ctl_quota_set(c, o->name, &o->quota);
 }
 
 void auth_keep_user(struct ctl *c, const struct user *u)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ctl/ctl_service_int.h"
+#include "store/store_usage.h"
 
 void service_dirty(struct ctl_service *cs)
 {
@@ -109,9 +110,13 @@ static int move_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct service_move *m = CONTAINER_OF(op, struct service_move, op);
 	const struct ctl_service_change *k = m->change;
-	if (m->after->state == SERVICE_DELETED)
-		return store_service_delete(tx, m->after->id, err);
-	int r = store_service_update(tx, m->after, m->version_before, err);
+	bool gone = m->after->state == SERVICE_DELETED;
+	int r = store_usage_service(tx, m->after, m->event.time_ms, err);
+	if (r >= 0 && gone)
+		r = store_usage_forget(tx, m->after->id, err);
+	if (r < 0 || gone)
+		return r < 0 ? r : store_service_delete(tx, m->after->id, err);
+	r = store_service_update(tx, m->after, m->version_before, err);
 	if (r >= 0)
 		r = store_event_insert(tx, m->after->org, &m->event, err);
 	if (r >= 0 && k && k->key[0])

@@ -107,9 +107,9 @@ struct store_list_query {
 };
 /* Sets job->seq and version 1. ERR_EXISTS when the id is taken. */
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err);
-/* The mover's write: everything but identity and specification (job->spec is not read), when the row still
- * has version_before, is not terminal and has no greater attempt; else ERR_CONFLICT. job->version must be
- * greater. */
+/* The mover's write: everything but identity and specification (of job->spec only name and limits are read,
+ * for the accounting), when the row still has version_before, is not terminal and has no greater attempt;
+ * else ERR_CONFLICT. job->version must be greater. */
 int store_job_update(struct store_tx *tx, const struct job *job, int64_t version_before, struct err *err);
 /* id: ids are tried first, then names (the newest). ERR_NOT_FOUND. Returns owned. */
 int store_job_get(struct store_tx *tx, const char *org, const char *id, struct job **ret, struct err *err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "base/mem.h"
 #include "store/store_admin.h"
 #include "store/store_int.h"
@@ -11,7 +12,7 @@
 
 /* ---- organisations ---- */
 
-#define ORG_COLUMNS "name, description, state, state_by, created_ms"
+#define ORG_COLUMNS "name, description, state, state_by, created_ms, quota"
 
 void store_orgs_done(struct store_orgs *l)
 {
@@ -22,6 +23,18 @@ void store_orgs_done(struct store_orgs *l)
 static int no_org(const char *name, struct err *err)
 {
 	return err_set(err, ERR_NOT_FOUND, "there is no organisation '%.63s'", name);
+}
+
+/* "" is the usual one. */
+static int quota_read(struct sql_stmt *st, int column, struct quota *ret, struct err *err)
+{
+	CLEANUP(json) json_t *j = NULL;
+	size_t len = sql_column_bytes(st, column);
+	quota_init(ret);
+	if (!len)
+		return 0;
+	int r = json_parse(sql_column_text(st, column), len, CORE_SPEC_BYTES_MAX, &j, err);
+	return r < 0 ? r : quota_parse(j, ret, err);
 }
 
 static int org_read(struct sql_stmt *st, struct org *o, struct err *err)
@@ -35,6 +48,9 @@ static int org_read(struct sql_stmt *st, struct org *o, struct err *err)
 	if (org_state_parse(state, &o->state) < 0)
 		return err_set(err, ERR_INTERNAL, "organisation '%s' has the unknown state '%s'", o->name,
 			       state);
+	if (quota_read(st, 5, &o->quota, err) < 0)
+		return err_set(err, ERR_INTERNAL, "the quota of organisation '%s' cannot be read: %s",
+			       o->name, err->msg);
 	return 0;
 }
 
@@ -86,6 +102,15 @@ int store_org_update(struct store_tx *tx, const struct org *o, struct err *err)
 {
 	int r = sql_exec(tx, err, "UPDATE orgs SET description = ?, state = ?, state_by = ? WHERE name = ?",
 			 "ssss", o->description, org_state_word(o->state), o->state_by, o->name);
+	return r == 0 ? no_org(o->name, err) : r < 0 ? r : 0;
+}
+
+int store_org_set_quota(struct store_tx *tx, const struct org *o, struct err *err)
+{
+	CLEANUP(json) json_t *j = quota_format(&o->quota);
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	json_write(j, &text);
+	int r = sql_exec(tx, err, "UPDATE orgs SET quota = ? WHERE name = ?", "ss", buf_str(&text), o->name);
 	return r == 0 ? no_org(o->name, err) : r < 0 ? r : 0;
 }
 
@@ -213,6 +238,7 @@ static int purge_jobs(struct store_tx *tx, const char *org, struct err *err)
 static const char *const purge_sql[] = {
     "DELETE FROM job_counts WHERE org = ?",  "DELETE FROM events WHERE org = ?",
     "DELETE FROM idempotency WHERE org = ?", "DELETE FROM audit WHERE org = ?",
+    "DELETE FROM attempts WHERE org = ?",    "DELETE FROM usage_days WHERE org = ?",
     "DELETE FROM keys WHERE org = ?",	     "DELETE FROM users WHERE org = ?",
     "DELETE FROM orgs WHERE name = ?",
 };

@@ -34,6 +34,7 @@ int store_org_get(struct store_tx *tx, const char *name, struct org *ret,
 int store_org_list(struct store_tx *tx, const char *after, size_t limit, struct store_orgs *ret,
 		   struct err *err);
 int store_org_update(struct store_tx *tx, const struct org *o, struct err *err); /* description and state */
+int store_org_set_quota(struct store_tx *tx, const struct org *o, struct err *err); /* its quota alone */
 int store_org_count(struct store_tx *tx, int64_t *ret, struct err *err);
 /* How many jobs an organisation has, in any state; from kept counters. */
 int store_org_jobs(struct store_tx *tx, const char *org, int64_t *ret, struct err *err);

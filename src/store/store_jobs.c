@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "store/store_int.h"
+#include "store/store_usage.h"
 
 #define JOB_COLUMNS                                                                                          \
 	"seq, id, org, user, spec, state, reason, message, version, attempt, cancel_requested, created_ms, " \
@@ -58,6 +59,32 @@ int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
 	return count_add(tx, job->org, job_state_word(job->state), 1, err);
 }
 
+static bool holds(const char *state)
+{
+	return strcmp(state, job_state_word(JOB_STARTING)) == 0 ||
+	       strcmp(state, job_state_word(JOB_RUNNING)) == 0;
+}
+
+/* An attempt begins with the move to starting and ends with the one out of running or starting. */
+static int account(struct store_tx *tx, const struct job *job, const char *org, const char *before,
+		   const char *after, struct err *err)
+{
+	struct usage_attempt a = {.owner = job->id,
+				  .attempt = job->attempt,
+				  .org = org,
+				  .user = job->user,
+				  .kind = USAGE_KIND_JOB,
+				  .name = job->spec.name ? job->spec.name : "",
+				  .held = job->spec.limits,
+				  .started_ms = job->started_ms};
+	if (!holds(before) && holds(after))
+		return store_usage_start(tx, &a, err);
+	if (holds(before) && !holds(after))
+		return store_usage_stop(tx, job->id, job->attempt,
+					job->ended_ms ? job->ended_ms : job->queued_ms, err);
+	return 0;
+}
+
 int store_job_update(struct store_tx *tx, const struct job *job, int64_t version_before, struct err *err)
 {
 	struct sql_stmt *st;
@@ -87,7 +114,9 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 	if (r < 0 || strcmp(before, after) == 0)
 		return r < 0 ? r : 0;
 	r = count_add(tx, org, before, -1, err);
-	return r < 0 ? r : count_add(tx, org, after, 1, err);
+	if (r >= 0)
+		r = count_add(tx, org, after, 1, err);
+	return r < 0 ? r : account(tx, job, org, before, after, err);
 }
 
 static int job_read_spec(struct sql_stmt *st, int column, struct job_spec *ret, struct err *err)
@@ -241,6 +270,8 @@ int store_job_delete(struct store_tx *tx, const char *org, const char *id, struc
 	r = sql_exec(tx, err, "DELETE FROM jobs WHERE id = ? AND org = ?", "ss", id, org);
 	if (r >= 0)
 		r = sql_exec(tx, err, "DELETE FROM events WHERE org = ? AND subject = ?", "ss", org, id);
+	if (r >= 0)
+		r = store_usage_forget(tx, id, err);
 	return r < 0 ? r : count_add(tx, org, word, -1, err);
 }
 

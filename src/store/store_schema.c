@@ -74,6 +74,18 @@ static const char *const steps[] = {
 	"  type TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, actor TEXT NOT NULL) STRICT;"
 	"CREATE INDEX audit_by_org ON audit(org, seq);"
 	"CREATE INDEX audit_by_time ON audit(time_ms);",
+
+	/* 8: accounting */
+	"CREATE TABLE attempts(owner TEXT NOT NULL, attempt INTEGER NOT NULL, org TEXT NOT NULL, user TEXT NOT NULL,"
+	"  kind TEXT NOT NULL CHECK(kind IN ('job', 'model')), name TEXT NOT NULL, cpu_milli INTEGER NOT NULL,"
+	"  memory_mib INTEGER NOT NULL, gpu INTEGER NOT NULL, started_ms INTEGER NOT NULL, stopped_ms INTEGER NOT NULL,"
+	"  PRIMARY KEY(owner, attempt)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX attempts_open ON attempts(org, owner) WHERE stopped_ms = 0;"
+	"CREATE INDEX attempts_by_org ON attempts(org, started_ms);"
+	"CREATE TABLE usage_days(org TEXT NOT NULL, day INTEGER NOT NULL, user TEXT NOT NULL, kind TEXT NOT NULL,"
+	"  cpu_milli_ms INTEGER NOT NULL, memory_mib_ms INTEGER NOT NULL, gpu_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	"  PRIMARY KEY(org, day, user, kind)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX usage_by_user ON usage_days(org, user, day);",
 };
 /* clang-format on */
 

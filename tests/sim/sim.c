@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/sim.h"
+#include "store/store_usage.h"
 
 void sim_break(struct sim *s, const char *fmt, ...)
 {
@@ -233,6 +234,45 @@ void sim_until_idle(struct sim *s, int64_t max_ms)
 
 /* ---- invariants ---- */
 
+/* What a job's own history says that it held, against what the accounting says. */
+static int check_usage_of(struct store_tx *tx, const struct job *job, struct err *err)
+{
+	struct store_events history = {0};
+	struct usage_rows rows = {0};
+	struct usage told = {0};
+	int64_t started_ms = 0;
+	bool is_held = false;
+	struct usage_query q = {.org = job->org, .owner = job->id, .last_day = INT64_C(1) << 30};
+	int r = store_event_list(tx, job->org, job->id, 0, STORE_EVENTS_PER_SUBJECT, &history, err);
+	for (size_t i = 0; r >= 0 && i < history.count; i++) {
+		const struct event *e = &history.items[i];
+		bool ends = strcmp(e->reason, "retry") == 0 || strcmp(e->reason, "completed") == 0 ||
+			    strcmp(e->reason, "failed") == 0 || strcmp(e->reason, "cancelled") == 0;
+		if (strcmp(e->reason, "starting") == 0) {
+			started_ms = e->time_ms;
+			is_held = true;
+		} else if (is_held && ends) {
+			usage_add_span(&told, &job->spec.limits, started_ms, e->time_ms);
+			told.attempts++;
+			is_held = false;
+		}
+	}
+	if (r >= 0)
+		r = store_usage_query(tx, &q, &rows, err);
+	struct usage kept = rows.count ? rows.items[0].sum : (struct usage){0};
+	if (r >= 0 && history.count < STORE_EVENTS_PER_SUBJECT &&
+	    (kept.cpu_milli_ms != told.cpu_milli_ms || kept.memory_mib_ms != told.memory_mib_ms ||
+	     kept.gpu_ms != told.gpu_ms || kept.attempts != told.attempts || kept.running))
+		r = err_set(
+		    err, ERR_STATE,
+		    "'%s' held %lld mcpu ms in %lld attempts by its history, %lld in %lld by the accounting",
+		    job->id, (long long)told.cpu_milli_ms, (long long)told.attempts,
+		    (long long)kept.cpu_milli_ms, (long long)kept.attempts);
+	store_events_done(&history);
+	usage_rows_done(&rows);
+	return r < 0 ? r : 0;
+}
+
 struct check {
 	struct sim *sim;
 	bool is_settled;
@@ -245,6 +285,11 @@ static int check_run(struct store_tx *tx, void *arg, struct err *err)
 	const char *id;
 	void *value;
 	int r = store_check(tx, err);
+	bool was_deleted = false;
+	for (size_t i = 0; map_next(s->told, &i, &id, &value);)
+		was_deleted |= ((struct sim_told *)value)->is_deleted;
+	if (r >= 0 && !was_deleted)
+		r = store_usage_check(tx, err);
 	for (size_t i = 0; r >= 0 && map_next(s->told, &i, &id, &value);) {
 		struct sim_told *t = value;
 		CLEANUP(job) struct job *job = NULL;
@@ -256,6 +301,8 @@ static int check_run(struct store_tx *tx, void *arg, struct err *err)
 		if (!found)
 			continue;
 		told_state(s, id, job->state);
+		if (job_state_is_terminal(job->state) && check_usage_of(tx, job, err) < 0)
+			return -err->code;
 		if (check->is_settled && !job_state_is_terminal(job->state))
 			return err_set(err, ERR_STATE, "'%s' is still %s (%s: %s)", id,
 				       job_state_word(job->state), job->reason, job->message);

@@ -257,6 +257,71 @@ class Keys(unittest.TestCase):
                 self.assertNotIn(secret.encode(), text)
 
 
+def wait_state(job, token, *states):
+    for event, data in server.events(f"/api/v1/watch?job={job}", token=token):
+        if event == "job" and data["state"] in states:
+            return data
+
+
+class Quotas(unittest.TestCase):
+    def test_only_the_platform_sets_them_and_what_is_left_out_stays(self):
+        name, ada = new_org()
+        path = f"/api/v1/orgs/{name}/quota"
+        self.assertEqual(server.call("PATCH", path, {"training": {"cpu": 4}}, token=ada).status, 403)
+        self.assertEqual(server.call("PATCH", path, {"training": {"cpu": 4, "memory": "8G"}}).status, 200)
+        self.assertEqual(server.call("PATCH", path, {"training": {"cpu": 2}, "borrow": False}).status, 200)
+        quota = server.get("/api/v1/orgs/-/quota", token=ada).json["quota"]
+        self.assertEqual(quota["training"], {"cpu": 2, "memory": 8 << 30, "gpu": -1, "count": -1})
+        self.assertFalse(quota["borrow"])
+        self.assertEqual([q["org"] for q in server.get("/api/v1/quotas", token=ada).json["data"]], [name])
+        for bad in ({"training": {"cpus": 1}}, {"trainings": {}}, {"training": {"cpu": -2}}, {"weight": 0}, {"training": 1}):
+            self.assertEqual((bad, server.call("PATCH", path, bad).status), (bad, 400))
+        self.assertEqual(server.get("/api/v1/orgs/-/events", token=ada).json["data"][0]["reason"], "quota_set")
+        server.stop(9)
+        server.start()
+        self.assertEqual(server.get("/api/v1/orgs/-/quota", token=ada).json["quota"], quota)
+
+    def test_one_below_what_is_held_is_taken_with_a_warning_and_stops_nothing(self):
+        name, ada = new_org()
+        job = server.call("POST", "/api/v1/jobs", {"command": ["sleep", "1000"]}, token=ada).json["id"]
+        wait_state(job, ada, "starting", "running")
+        answer = server.call("PATCH", f"/api/v1/orgs/{name}/quota", {"training": {"cpu": "500m"}}).json
+        self.assertIn("training holds 1 cores, its quota is 0.5; nothing is stopped", answer["warning"])
+        self.assertEqual(answer["used"]["training"]["cpu"], 1)
+        self.assertIn(server.get(f"/api/v1/jobs/{job}", token=ada).json["state"], ("starting", "running"))
+        server.call("POST", f"/api/v1/jobs/{job}/cancel", token=ada)
+
+
+class Usage(unittest.TestCase):
+    def test_what_a_job_held_is_its_time_by_its_resources_and_outlives_a_kill_and_the_job(self):
+        name, ada = new_org()
+        job = server.call("POST", "/api/v1/jobs", {"command": ["sleep", "1000"], "cpu": "500m", "memory": "1G"}, token=ada).json["id"]
+        wait_state(job, ada, "starting", "running")
+        running = server.get("/api/v1/orgs/-/usage", token=ada).json["data"][0]
+        self.assertEqual((running["attempts"], running["running"]), (0, 1))
+        server.stop(9)
+        server.start()
+        server.call("POST", f"/api/v1/jobs/{job}/cancel", token=ada)
+        ended = wait_state(job, ada, "cancelled")
+        hours = (ended["ended_ms"] - ended["started_ms"]) / 3600e3
+        for query in ("", f"?job={job}", "?by=user", "?by=day", "?by=job", "?user=ada"):
+            rows = server.get("/api/v1/orgs/-/usage" + query, token=ada).json["data"]
+            self.assertAlmostEqual(sum(r["cpu_hours"] for r in rows), hours * 0.5, places=9, msg=query)
+            self.assertAlmostEqual(sum(r["memory_gib_hours"] for r in rows), hours, places=9, msg=query)
+            self.assertEqual((sum(r["attempts"] for r in rows), sum(r["running"] for r in rows)), (1, 0))
+        self.assertEqual(server.call("DELETE", f"/api/v1/jobs/{job}", token=ada).status, 204)
+        self.assertAlmostEqual(server.get("/api/v1/orgs/-/usage", token=ada).json["data"][0]["cpu_hours"], hours * 0.5, places=9)
+        self.assertEqual(server.get(f"/api/v1/orgs/-/usage?job={job}", token=ada).status, 404)
+        self.assertIn(name, [r["org"] for r in server.get("/api/v1/usage").json["data"]])
+        self.assertEqual(server.get("/api/v1/usage", token=ada).status, 403)
+
+    def test_bad_questions_are_refused(self):
+        for query in ("since=yesterday", "until=2026-02-30", "by=moon", "since=2026-02-01&until=2026-01-01",
+                      "since=2000-01-01&until=2026-01-01", "unknown=1"):
+            self.assertEqual((query, server.get("/api/v1/orgs/-/usage?" + query).status), (query, 400))
+        self.assertEqual(server.get("/api/v1/orgs/-/usage?job=nothing").status, 404)
+
+
 class Audit(unittest.TestCase):
     def test_every_change_is_told_with_its_actor_there_and_at_home(self):
         org, ada = new_org()
