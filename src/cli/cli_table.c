@@ -101,6 +101,58 @@ static const struct cli_option remove_options[] = {
     {"recursive", 'R', NULL, "remove everything below the prefix"}, {0}};
 static const struct cli_option ls_options[] = {{"recursive", 'R', NULL, "list everything below"}, {0}};
 
+static const struct cli_option org_options[] = {
+    {"org", 'o', "NAME", "of this organisation (default: one's own)"},
+    {0},
+};
+static const struct cli_option description_options[] = {
+    {"description", 0, "TEXT", "a line for people"},
+    {0},
+};
+static const struct cli_option org_delete_options[] = {
+    {"force", 0, NULL, "also when it has jobs, models or objects; asks first"},
+    {0},
+};
+static const struct cli_option user_options[] = {
+    {"role", 'r', "ROLE", "viewer, member or admin (a new user: member)"},
+    {"platform", 0, "yes|no", "may make organisations and act in all of them; needs the role admin"},
+    {0},
+};
+static const struct cli_option key_options[] = {
+    {"user", 'u', "NAME", "whose key (default: one's own)"},
+    {"role", 'r', "ROLE", "at most one's own and the user's (default: as much as they have)"},
+    {"expires", 0, "TIME", "ends after this time, for example 90d (default: never)"},
+    {"note", 0, "TEXT", "what it is for"},
+    {0},
+};
+static const struct cli_option key_list_options[] = {{"user", 'u', "NAME", "only this user's"}, {0}};
+static const struct cli_option quota_options[] = {
+    {"purpose", 'p', "PURPOSE", "of cpu, memory, gpu, count: training (default), models or development"},
+    {"cpu", 'c', "CORES", "cores at the same time; -1 for no limit"},
+    {"memory", 'm', "SIZE", "memory at the same time; -1 for no limit"},
+    {"gpu", 'g', "COUNT", "GPUs at the same time; -1 for no limit"},
+    {"count", 0, "COUNT", "tasks at the same time; -1 for no limit"},
+    {"borrow", 0, "yes|no", "may hold more while nobody who is owed waits"},
+    {"weight", 0, "N", "in the fair share; 100 is usual"},
+    {"user-running", 0, "COUNT", "jobs of one user at the same time; -1 for no limit"},
+    {"user-queued", 0, "COUNT", "unfinished jobs of one user; -1 for no limit"},
+    {0},
+};
+static const struct cli_option usage_options[] = {
+    {"user", 'u', "NAME", "only this user's"},
+    {"job", 'j', "NAME", "only this job or model"},
+    {"since", 0, "DAY", "first day, as 2026-01-31 (default: 30 days)"},
+    {"until", 0, "DAY", "last day (default: today, UTC)"},
+    {"by", 0, "WHAT", "a row for each org (default), day, user or job"},
+    {"all", 0, NULL, "all organisations; for administrators of the platform"},
+    {"csv", 0, NULL, "comma-separated, with all columns"},
+    {0},
+};
+static const struct cli_option event_options[] = {
+    {"limit", 'l', "COUNT", "at most so many, newest first (default 50)"},
+    {0},
+};
+
 #define OPTIONS(...) ((const struct cli_option *const[]){__VA_ARGS__, NULL})
 
 const struct cli_command cli_commands[] = {
@@ -158,6 +210,48 @@ const struct cli_command cli_commands[] = {
     {"store", "cat", "URI...", "print objects", NULL, NULL, 1, -1, cmd_store_cat},
     {"store", "rm", "URI...", "remove objects", NULL, OPTIONS(remove_options), 1, -1, cmd_store_rm},
     {"store", "mb", "BUCKET", "make a bucket", NULL, NULL, 1, 1, cmd_store_mb},
+    {"org", "create", "NAME", "make an organisation",
+     "For administrators of the platform. The organisation gets a bucket of its name in the store.",
+     OPTIONS(description_options), 1, 1, cmd_org_create},
+    {"org", "list", "", "list organisations", NULL, NULL, 0, 0, cmd_org_list},
+    {"org", "describe", "[NAME]", "one organisation with its quota", NULL, NULL, 0, 1, cmd_org_describe},
+    {"org", "update", "NAME", "change an organisation's description", NULL, OPTIONS(description_options), 1,
+     1, cmd_org_update},
+    {"org", "delete", "NAME", "delete an organisation",
+     "Refused while it has jobs, models or objects. With --force it says what goes and asks: users, keys, "
+     "jobs (live\n"
+     "ones are cancelled), models, objects and accounting go for good.",
+     OPTIONS(org_delete_options), 1, 1, cmd_org_delete},
+    {"user", "create", "NAME", "make a user", NULL, OPTIONS(user_options, org_options), 1, 1,
+     cmd_user_create},
+    {"user", "list", "", "list users", NULL, OPTIONS(org_options), 0, 0, cmd_user_list},
+    {"user", "update", "NAME", "change a user's role, at once for all their keys", NULL,
+     OPTIONS(user_options, org_options), 1, 1, cmd_user_update},
+    {"user", "delete", "NAME...", "delete users with all their keys; jobs and models stay", NULL,
+     OPTIONS(org_options), 1, -1, cmd_user_delete},
+    {"key", "create", "", "make a key and print its token, once", NULL, OPTIONS(key_options, org_options), 0,
+     0, cmd_key_create},
+    {"key", "list", "", "list keys: of all for an administrator, else one's own", NULL,
+     OPTIONS(key_list_options, org_options), 0, 0, cmd_key_list},
+    {"key", "revoke", "ID...", "end keys at once, also for what they hold open", NULL, OPTIONS(org_options),
+     1, -1, cmd_key_revoke},
+    {"key", "rotate", "ID", "put a new key in the place of one and print its token", NULL,
+     OPTIONS(org_options), 1, 1, cmd_key_rotate},
+    {"quota", "get", "", "what an organisation may hold at the same time, and holds", NULL,
+     OPTIONS(org_options), 0, 0, cmd_quota_get},
+    {"quota", "list", "", "quotas of all organisations that one sees", NULL, NULL, 0, 0, cmd_quota_list},
+    {"quota", "set", "", "change what an organisation may hold",
+     "For administrators of the platform. What is left out stays. A quota below what is held now is taken "
+     "with a warning\n"
+     "and stops nothing.",
+     OPTIONS(quota_options, org_options), 0, 0, cmd_quota_set},
+    {"", "usage", "", "CPU-, memory- and GPU-hours of jobs and models", NULL,
+     OPTIONS(usage_options, org_options), 0, 0, cmd_usage},
+    {"", "events", "", "who changed users, keys and quotas", NULL, OPTIONS(event_options, org_options), 0, 0,
+     cmd_events},
+    {"", "login", "[ENDPOINT]", "remember a server and a token, read from standard input", NULL, NULL, 0, 1,
+     cmd_login},
+    {"", "logout", "", "forget the server and the token", NULL, NULL, 0, 0, cmd_logout},
     {"", "frameworks", "", "list the frameworks that jobs can name", NULL, NULL, 0, 0, cmd_frameworks},
     {"", "completion", "SHELL", "print the completion script for bash, zsh or fish", NULL, NULL, 1, 1,
      cmd_completion},

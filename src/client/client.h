@@ -74,6 +74,8 @@ struct client_config {
 };
 void client_config_load(const char *data_folder, struct client_config *ret);
 void client_config_done(struct client_config *c);
+/* Writes this user's configuration file, readable by them alone. endpoint NULL: removes it. */
+int client_config_save(const char *endpoint, const char *token, struct err *err);
 /* The flag, else CLOUDML_DATA, else /var/lib/cloudml for root, else $XDG_DATA_HOME/cloudml or
  * ~/.local/share/cloudml. Absolute; returns owned. */
 char *client_data_folder(const char *flag);

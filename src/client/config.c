@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the server and the credential. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "client/client.h"
 
 static char *absolute(const char *path)
@@ -67,16 +69,40 @@ static bool load_file(const char *path, struct client_config *ret)
 	return true;
 }
 
-static void load_user_file(struct client_config *ret)
+/* Folder of this user's file; owned, NULL without a home. */
+static char *user_folder(void)
 {
 	const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
-	CLEANUP(free) char *path = NULL;
 	if (xdg && xdg[0] == '/')
-		path = mem_printf("%s/cloudml/config.json", xdg);
-	else if (home && *home)
-		path = mem_printf("%s/.config/cloudml/config.json", home);
+		return mem_printf("%s/cloudml", xdg);
+	return home && *home ? mem_printf("%s/.config/cloudml", home) : NULL;
+}
+
+static void load_user_file(struct client_config *ret)
+{
+	CLEANUP(free) char *folder = user_folder();
+	CLEANUP(free) char *path = folder ? mem_printf("%s/config.json", folder) : NULL;
 	if (path)
 		load_file(path, ret);
+}
+
+int client_config_save(const char *endpoint, const char *token, struct err *err)
+{
+	CLEANUP(free) char *folder = user_folder();
+	if (!folder)
+		return err_set(err, ERR_INVALID,
+			       "HOME is not set, so there is no place for the configuration");
+	CLEANUP(free) char *path = mem_printf("%s/config.json", folder);
+	if (!endpoint)
+		return unlink(path) < 0 && errno != ENOENT ? err_sys(err, errno, "cannot remove '%s'", path)
+							   : 0;
+	CLEANUP(json) json_t *j = json_pack("{s:s, s:s}", "endpoint", endpoint, "token", token);
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	json_write_pretty(j, &text);
+	int r = path_make_absolute_dirs(folder, 0700, err);
+	if (r >= 0)
+		r = fd_write_file(AT_FDCWD, path, text.data, text.len, 0600, err);
+	return r < 0 ? err_wrap(err, "writing '%s'", path) : 0;
 }
 
 static void load_root_token(struct client_config *ret)
