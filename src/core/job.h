@@ -85,6 +85,8 @@ enum network_mode {
 };
 const char *network_word(enum network_mode m);
 
+#define JOB_LABELS_MAX 16 /* that one job may ask of a node */
+
 /* What the user asked for; JSON of POST /api/v1/jobs and of job.yaml (same fields). Immutable after
  * submission. */
 struct job_spec {
@@ -110,6 +112,10 @@ struct job_spec {
 	int64_t queue_timeout_ms; /* not started so long after its submission: failed; 0 = waits for ever */
 	int64_t max_duration_ms;  /* 0 = no limit */
 	int64_t priority;	  /* 0 to 100, higher wins, default 50 */
+	bool preemptible;	  /* work of higher priority may stop it; it starts again later */
+	int64_t start_after_ms;	  /* Unix time; 0 = at once */
+	int64_t deadline_ms;	  /* Unix time by which it must have ended; 0 = none */
+	char **node_labels;	  /* "key=value" that a node must have, all of them */
 	int64_t max_processes;	  /* pids limit, default 1024 */
 	enum network_mode network;
 };

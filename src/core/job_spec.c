@@ -69,6 +69,13 @@ static const char *const fail_words[] = {
 	X("max_duration", FIELD_DURATION, max_duration_ms, .min = 0, .max = 366 * DAY_MS,                    \
 	  .about = "Longest run of one attempt: '2h', '90s'; absent for no limit.")                          \
 	X("priority", FIELD_INT, priority, .min = 0, .max = 100, .number = 50, .about = "Higher wins.")      \
+	X("preemptible", FIELD_BOOL, preemptible,                                                            \
+	  .about = "Work of higher priority may stop it; it starts again later.")                            \
+	X("start_after", FIELD_TIME, start_after_ms, .about = "Starts no earlier: '2026-11-25T08:30:00Z'.")  \
+	X("deadline", FIELD_TIME, deadline_ms,                                                               \
+	  .about = "Fails when it cannot end by then: '2026-11-25T18:00:00Z'.")                              \
+	X("node_labels", FIELD_STRINGS, node_labels, .cap = SPEC_LABEL_MAX, .check = spec_check_label,       \
+	  .about = "Labels that a node must have, each 'key=value'.")                                        \
 	X("max_processes", FIELD_INT, max_processes, .min = 1, .max = 65536, .number = 1024,                 \
 	  .about = "Limit of processes and threads.")                                                        \
 	X("network", FIELD_WORD, network, .words = network_words,                                            \
@@ -194,6 +201,11 @@ static int check_whole(const struct job_spec *s, struct err *err)
 	if (strings_count(s->args) + strings_count(s->command) > CORE_ARGS_MAX)
 		return err_set(err, ERR_INVALID, "command and args together have more than %d items",
 			       CORE_ARGS_MAX);
+	if (strings_count(s->node_labels) > JOB_LABELS_MAX)
+		return err_set(err, ERR_INVALID, "node_labels has more than %d items", JOB_LABELS_MAX);
+	if (s->deadline_ms && s->deadline_ms <= s->start_after_ms)
+		return err_set(err, ERR_INVALID,
+			       "deadline is not after start_after; give the job time to run");
 	return 0;
 }
 

@@ -4,9 +4,10 @@
  *
  * Work within the quota is owed to the organisation: it goes before work that exceeds one, and may take back
  * what others borrowed. With 'borrow', work beyond the quota starts too while nobody who is owed waits for
- * it, and is stopped with a grace (class preempted, started again later) when somebody does. Without it the
- * quota is the end. -1 is no limit; without any limit nothing is ever borrowed. A limit below what is held
- * already stops nothing: what exceeds it counts as borrowed from then on, or just ends.
+ * it, and is stopped with a grace (class preempted, started again later) when somebody does. Without it, and
+ * for what does not end by itself (model services), the quota is the end. -1 is no limit; without any limit
+ * nothing is ever borrowed. A limit below what is held already stops nothing: what exceeds it counts as
+ * borrowed from then on, or just ends.
  */
 #ifndef CORE_QUOTA_H
 #define CORE_QUOTA_H

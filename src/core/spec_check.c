@@ -102,6 +102,18 @@ int spec_check_env(const char *key, const char *value, struct err *err)
 	return 0;
 }
 
+int spec_check_label(const char *key, const char *value, struct err *err)
+{
+	size_t name = strcspn(value, "="), len = strlen(value);
+	bool ok = name > 0 && value[name] == '=' && name + 1 < len && len <= SPEC_LABEL_MAX;
+	for (size_t i = 0; ok && i < len; i++)
+		ok = i == name || is_alpha(value[i]) || is_digit(value[i]) || strchr("._-/", value[i]);
+	return ok ? 0
+		  : err_set(err, ERR_INVALID,
+			    "%s: '%.80s' is not a label; write 'key=value' with letters, digits and '._-/'",
+			    key, value);
+}
+
 int spec_check_version(const char *key, const char *value, struct err *err)
 {
 	for (const char *p = value; *p; p++)

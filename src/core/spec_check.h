@@ -15,6 +15,8 @@ int spec_check_requirement(const char *key, const char *value,
 int spec_check_env(const char *key, const char *value, struct err *err); /* "KEY=value" */
 int spec_check_version(const char *key, const char *value, struct err *err); /* "2.21.0" */
 int spec_check_after(const char *key, const char *value, struct err *err);   /* job_after.c */
+#define SPEC_LABEL_MAX 128
+int spec_check_label(const char *key, const char *value, struct err *err); /* "key=value" of a node */
 int spec_check_job_id(const char *key, const char *value, struct err *err);
 
 #endif

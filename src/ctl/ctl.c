@@ -228,6 +228,8 @@ static int load(struct store_tx *tx, void *arg, struct err *err)
 	if (r >= 0)
 		r = store_job_counts(tx, count_keep, c, err);
 	if (r >= 0)
+		r = history_load(tx, c, err);
+	if (r >= 0)
 		r = store_job_live(tx, &jobs, err);
 	if (r >= 0)
 		r = store_service_live(tx, &services, err);
@@ -258,11 +260,11 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->tasks = map_new(NULL);
 	c->upstreams = map_new(NULL);
 	c->counts = map_new(free);
-	c->quotas = map_new(free);
-	for (size_t i = 0; i < CTL_PRIORITIES; i++)
-		list_init(&c->waiting[i]);
-	struct list *lists[] = {&c->ops,	&c->watches,	    &c->placed,
-				&c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
+	c->quotas = map_new(quota_free);
+	c->history = map_new(free);
+	c->sched = sched_new();
+	ctl_nodes_update(c);
+	struct list *lists[] = {&c->ops, &c->watches, &c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		list_init(lists[i]);
 	c->schedule = (struct ctl_timer){.fn = on_schedule_due, .arg = c};
@@ -343,6 +345,8 @@ void ctl_free(struct ctl *c)
 	map_free(c->upstreams);
 	map_free(c->counts);
 	map_free(c->quotas);
+	map_free(c->history);
+	sched_free(c->sched);
 	free(c->heap);
 	ctl_unref(c);
 }

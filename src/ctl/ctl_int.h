@@ -15,7 +15,8 @@
 #include "ctl/ctl.h"
 #include "sched/sched.h"
 
-#define CTL_PRIORITIES (SCHED_PRIORITY_SERVICE + 1)
+#define CTL_PREPARE_MS (60 * INT64_C(1000)) /* what environment and package may take in estimates */
+#define CTL_NODE "local"
 #define CTL_SUBMITTED_MS                                                                                     \
 	(60 * INT64_C(1000)) /* deadline of submitted: for the record, the owner is ctl itself */
 #define CTL_STARTING_MS (60 * 60 * INT64_C(1000)) /* environments may be large */
@@ -63,6 +64,9 @@ struct ctl_waiter {
 struct ctl_want;
 struct ctl_want_ops {
 	void (*start)(struct ctl_want *w); /* the decision; it is placed already */
+	/* Stop it, class FAIL_PREEMPTED, and leave its place when it has ended. NULL: permanent, never asked.
+	 */
+	void (*preempt)(struct ctl_want *w);
 	/* Why it waits; may be what was said before. Texts are views. */
 	void (*explain)(struct ctl_want *w, const char *reason, const char *message);
 };
@@ -70,9 +74,11 @@ enum want_place { WANT_NOWHERE, WANT_WAITS, WANT_PLACED };
 struct ctl_want {
 	struct ctl *ctl;
 	const struct ctl_want_ops *ops;
-	struct sched_item item; /* its strings are views of the noun's */
+	struct sched_item item; /* what it asks for, the next time that it waits or is placed */
 	enum want_place place;
-	struct list node;
+	struct sched_item live; /* what the scheduler knows; item->name is 'name' */
+	char name[CORE_NAME_MAX + 1];
+	const char *id; /* of the job; NULL for others */
 };
 
 struct ctl_job {
@@ -87,6 +93,7 @@ struct ctl_job {
 	struct ctl_timer again, notice;
 	bool busy;		/* a move is on its way to the store */
 	bool launched;		/* by this process, the present attempt */
+	int64_t preempted;	/* the attempt that is being stopped for others; 0 = none */
 	size_t tasks;		/* known ones, of any attempt */
 	int64_t not_before_ms;	/* monotonic: start or launch no earlier */
 	int64_t refusals;	/* launches refused in a row, for the backoff */
@@ -140,7 +147,7 @@ struct ctl_watch {
 };
 
 struct ctl_quota {
-	struct quota quota;
+	struct map *users; /* name -> int64_t: unfinished jobs */
 };
 
 struct ctl_counts {
@@ -161,7 +168,8 @@ struct ctl {
 	void *on_rights_arg;
 	struct map *upstreams; /* id of a job → who waits for its end (ctl_depend.c) */
 	struct list ops, watches;
-	struct list waiting[CTL_PRIORITIES], placed; /* of wants */
+	struct sched *sched;
+	struct map *history; /* "ORG\nNAME" -> struct history */
 	struct list dirty_jobs, dirty_services, dirty_tasks;
 	struct ctl_timer **heap;
 	size_t heap_count, heap_cap;
@@ -193,6 +201,7 @@ void job_dirty(struct ctl_job *cj);
 void job_advance(struct ctl_job *cj);
 void job_start(struct ctl_job *cj); /* the scheduler's decision */
 void job_place(struct ctl_job *cj);
+void job_want_fill(struct ctl *c, const struct job *job, struct sched_item *ret); /* views of job */
 void job_queue(struct ctl_job *cj); /* the move to queued of one that waited */
 void job_fail(struct ctl_job *cj, const char *reason, enum fail_class fail, const char *message);
 
@@ -235,10 +244,22 @@ void task_advance(struct ctl_task *t);
 void task_dirty(struct ctl_task *t);
 void task_drop(void *task);
 
-/* ctl_schedule.c. The caller fills in want.item before it moves the want. */
+/* ctl_schedule.c. The caller fills in want.item before it moves the want; it is copied then. */
 void ctl_schedule(struct ctl *c);
+void ctl_nodes_update(struct ctl *c); /* what the backend has */
 void want_init(struct ctl_want *w, struct ctl *c, const struct ctl_want_ops *ops);
+void want_refresh(struct ctl_want *w); /* says again why it waits; before somebody reads it */
 void want_move(struct ctl_want *w, enum want_place to);
+
+/* ctl_history.c: how long work of a name took */
+void history_add(struct ctl *c, const char *org, const char *name, int64_t ms);
+int64_t history_median(struct ctl *c, const char *org, const char *name); /* 0 = not known */
+int history_load(struct store_tx *tx, struct ctl *c, struct err *err);
+
+/* ctl_quota.c */
+void quota_free(void *quota);
+void quota_count(struct ctl *c, const char *org, const char *user, int by); /* of unfinished jobs */
+int quota_check(struct ctl *c, const char *org, const char *user, int64_t more, struct err *err);
 
 /* ctl_watch.c */
 void notify_job(struct ctl_job *cj);	  /* now */

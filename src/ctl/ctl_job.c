@@ -60,7 +60,15 @@ static void want_explain(struct ctl_want *w, const char *reason, const char *mes
 	notify_job_soon(cj);
 }
 
-static const struct ctl_want_ops want_ops = {.start = want_start, .explain = want_explain};
+static void want_preempt(struct ctl_want *w)
+{
+	struct ctl_job *cj = CONTAINER_OF(w, struct ctl_job, want);
+	cj->preempted = cj->job->attempt;
+	job_dirty(cj);
+}
+
+static const struct ctl_want_ops want_ops = {
+    .start = want_start, .preempt = want_preempt, .explain = want_explain};
 
 static void notice_due(void *arg)
 {
@@ -96,12 +104,8 @@ struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 	cj->notice = (struct ctl_timer){.fn = notice_due, .arg = cj};
 	map_set(c->jobs, job->id, cj);
 	want_init(&cj->want, c, &want_ops);
-	cj->want.item = (struct sched_item){.org = job->org,
-					    .name = job->spec.name,
-					    .purpose = PURPOSE_TRAINING,
-					    .want = job->spec.limits,
-					    .priority = job->spec.priority,
-					    .seq = job->seq};
+	cj->want.id = job->id;
+	quota_count(c, job->org, job->user, 1);
 	deadline_read(cj);
 	job_place(cj);
 	job_dirty(cj);
@@ -115,15 +119,60 @@ void job_drop(struct ctl_job *cj)
 	timer_clear(c, &cj->notice);
 	depend_end(cj);
 	want_move(&cj->want, WANT_NOWHERE);
+	quota_count(c, cj->job->org, cj->job->user, -1);
 	list_remove(&cj->dirty);
 	map_delete(c->jobs, cj->job->id);
 	job_free(cj->job);
 	free(cj);
 }
 
+/* From the wall clock of specifications and rows to the one that the scheduler goes by. */
+static int64_t monotonic_of(struct ctl *c, int64_t unix_ms)
+{
+	int64_t at = ctl_now(c) + unix_ms - ctl_wall(c);
+	return at > 1 ? at : 1;
+}
+
+/* When it is stopped at the latest, counted from its start: what the specification says, and what that takes.
+ */
+static int64_t run_limit(struct ctl *c, const struct job_spec *s)
+{
+	int64_t limit = s->max_duration_ms
+			    ? s->max_duration_ms + CTL_PREPARE_MS + CTL_OVERTIME_MS + s->grace_period_ms
+			    : 0;
+	int64_t left = s->deadline_ms - ctl_wall(c) + s->grace_period_ms;
+	if (s->deadline_ms && left > 0 && (!limit || left < limit))
+		limit = left;
+	return limit;
+}
+
+void job_want_fill(struct ctl *c, const struct job *job, struct sched_item *ret)
+{
+	const struct job_spec *s = &job->spec;
+	int64_t median = history_median(c, job->org, s->name), limit = run_limit(c, s);
+	*ret = (struct sched_item){.org = job->org,
+				   .user = job->user,
+				   .name = s->name,
+				   .labels = s->node_labels,
+				   .purpose = PURPOSE_TRAINING,
+				   .want = s->limits,
+				   .priority = s->priority,
+				   .seq = job->seq,
+				   .estimate_ms = limit && median > limit ? limit : median,
+				   .basis = median ? SCHED_BASIS_HISTORY : SCHED_BASIS_NONE,
+				   .grace_ms = s->grace_period_ms,
+				   .limit_ms = limit,
+				   .is_preemptible = s->preemptible};
+	if (s->start_after_ms > ctl_wall(c))
+		ret->not_before_ms = monotonic_of(c, s->start_after_ms);
+	if (job->state == JOB_STARTING || job->state == JOB_RUNNING)
+		ret->started_ms = monotonic_of(c, job->started_ms);
+}
+
 void job_place(struct ctl_job *cj)
 {
 	bool is_queued = cj->job->state == JOB_QUEUED && !cj->busy;
+	job_want_fill(cj->ctl, cj->job, &cj->want.item);
 	if (cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING) {
 		want_move(&cj->want, WANT_PLACED);
 	} else if (is_queued && cj->not_before_ms <= ctl_now(cj->ctl) && !cj->tasks) {
@@ -186,6 +235,8 @@ static void move_apply(struct ctl_job *cj, const struct job_move *m)
 	struct ctl_counts *counts = ctl_counts_of(c, job->org);
 	counts->jobs[before]--;
 	counts->jobs[job->state]++;
+	if (job->state == JOB_COMPLETED)
+		history_add(c, job->org, job->spec.name, job->ended_ms - job->started_ms);
 	if (before != job->state) {
 		deadline_read(cj);
 		job->progress = PROGRESS_NONE;
@@ -253,6 +304,10 @@ static void state_enter(struct job *job, enum job_state to, int64_t now_ms)
 	} else {
 		job->ended_ms = now_ms;
 	}
+	bool has_task = to == JOB_STARTING || to == JOB_RUNNING;
+	if (has_task && job->spec.deadline_ms &&
+	    (!job->deadline_ms || job->spec.deadline_ms < job->deadline_ms))
+		job->deadline_ms = job->spec.deadline_ms;
 }
 
 /* A move begins as a copy of the row; the caller changes the copy, then commits it. */
@@ -448,6 +503,8 @@ static void advance_with_task(struct ctl_job *cj, struct ctl_task *t)
 		task_stop_within(t, FAIL_CANCELLED, cj->job->spec.grace_period_ms);
 	else if (cj->deadline_at_ms && ctl_now(c) >= cj->deadline_at_ms)
 		task_stop_within(t, FAIL_TIMEOUT, cj->job->spec.grace_period_ms);
+	else if (cj->preempted == cj->job->attempt)
+		task_stop_within(t, FAIL_PREEMPTED, cj->job->spec.grace_period_ms);
 	if (cj->deadline_at_ms && ctl_now(c) < cj->deadline_at_ms)
 		timer_set_earlier(c, &cj->again, cj->deadline_at_ms);
 }
@@ -472,6 +529,28 @@ static bool queue_time_is_over(struct ctl_job *cj)
 	return true;
 }
 
+/* It could not end in time any more, were it started now. */
+static bool deadline_is_over(struct ctl_job *cj)
+{
+	const struct job_spec *s = &cj->job->spec;
+	int64_t left = s->deadline_ms - s->max_duration_ms - ctl_wall(cj->ctl);
+	char deadline[32];
+	if (!s->deadline_ms)
+		return false;
+	if (left > 0) {
+		timer_set_earlier(cj->ctl, &cj->again, ctl_now(cj->ctl) + left);
+		return false;
+	}
+	struct job_move *m = move_begin(cj, JOB_FAILED, "deadline");
+	unit_format_time(s->deadline_ms, deadline);
+	m->after.fail = FAIL_TIMEOUT;
+	snprintf(m->after.message, sizeof(m->after.message),
+		 "cannot end before its deadline of %s any more (%.300s); submit it again with a later one",
+		 deadline, cj->job->message);
+	move_commit(m, "controller");
+	return true;
+}
+
 void job_advance(struct ctl_job *cj)
 {
 	if (cj->busy)
@@ -490,7 +569,7 @@ void job_advance(struct ctl_job *cj)
 		else if (!queue_time_is_over(cj))
 			depend_advance(cj);
 	} else if (job->state == JOB_QUEUED) {
-		if (queue_time_is_over(cj))
+		if (queue_time_is_over(cj) || deadline_is_over(cj))
 			return;
 		if (cj->tasks || cj->want.place != WANT_WAITS)
 			job_place(cj); /* what is left of the last attempt goes first */

@@ -100,7 +100,9 @@ int resolve_framework(struct ctl *c, char **name, char **version, struct err *er
 
 const struct job *job_freshest(struct ctl *c, const struct job *row)
 {
-	const struct ctl_job *cj = map_get(c->jobs, row->id);
+	struct ctl_job *cj = map_get(c->jobs, row->id);
+	if (cj)
+		want_refresh(&cj->want);
 	return cj ? cj->job : row;
 }
 

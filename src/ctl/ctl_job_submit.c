@@ -9,10 +9,31 @@
 
 /* ---- what one and many share ---- */
 
+/* Now or when what runs has ended, before its deadline. */
+static int check_can_start(struct ctl *c, const struct principal *who, const struct job_spec *s,
+			   struct err *err)
+{
+	struct sched_item item = {.org = who->org,
+				  .user = who->user,
+				  .name = s->name,
+				  .labels = s->node_labels,
+				  .purpose = PURPOSE_TRAINING,
+				  .want = s->limits};
+	int64_t earliest = ctl_wall(c);
+	if (s->start_after_ms > earliest)
+		earliest = s->start_after_ms;
+	if (s->deadline_ms && earliest + s->max_duration_ms >= s->deadline_ms)
+		return err_set(
+		    err, ERR_INVALID,
+		    "deadline: it could not end before its deadline even if it started at once; give it "
+		    "more time");
+	ctl_nodes_update(c);
+	return sched_check(c->sched, &item, err);
+}
+
 int submit_check(struct ctl *c, const struct principal *who, struct job_spec *spec, int64_t more,
 		 struct err *err)
 {
-	struct resources capacity;
 	const struct ctl_counts *counts = ctl_counts_of(c, who->org);
 	int64_t live = counts->jobs[JOB_SUBMITTED] + counts->jobs[JOB_QUEUED] + counts->jobs[JOB_STARTING] +
 		       counts->jobs[JOB_RUNNING] + more;
@@ -27,8 +48,8 @@ int submit_check(struct ctl *c, const struct principal *who, struct job_spec *sp
 		r = resolve_framework(c, &spec->framework, &spec->framework_version, err);
 	if (r < 0)
 		return r;
-	c->config.backend->ops->capacity(c->config.backend, &capacity);
-	return sched_check(&spec->limits, &capacity, err);
+	r = quota_check(c, who->org, who->user, more + 1, err);
+	return r < 0 ? r : check_can_start(c, who, spec, err);
 }
 
 /* Everything but the id, which must be there. */

@@ -64,9 +64,10 @@ static void abandon(struct ctl_op *op, const struct err *err)
 static void refresh_jobs(struct ctl *c, struct store_jobs *jobs)
 {
 	for (size_t i = 0; i < jobs->count; i++) {
-		const struct ctl_job *cj = map_get(c->jobs, jobs->items[i]->id);
+		struct ctl_job *cj = map_get(c->jobs, jobs->items[i]->id);
 		if (!cj)
 			continue;
+		want_refresh(&cj->want);
 		struct job_spec spec = jobs->items[i]->spec;
 		*jobs->items[i] = *cj->job;
 		jobs->items[i]->spec = spec;

@@ -81,7 +81,6 @@ static int64_t services_of(struct ctl *c, const char *org)
 /* Of a wish, new or changed; fills in the framework. */
 static int spec_check(struct ctl *c, const struct principal *who, struct service_spec *spec, struct err *err)
 {
-	struct resources capacity;
 	int r = auth_may_change(who, err);
 	if (r >= 0 && (!spec->name || !spec->uri))
 		r = err_set(err, ERR_INVALID, "a model needs a name and a uri (or a job)");
@@ -96,8 +95,13 @@ static int spec_check(struct ctl *c, const struct principal *who, struct service
 	r = resolve_framework(c, &spec->framework, &spec->framework_version, err);
 	if (r < 0)
 		return r;
-	c->config.backend->ops->capacity(c->config.backend, &capacity);
-	return sched_check(&spec->limits, &capacity, err);
+	struct sched_item one = {.org = who->org,
+				 .purpose = PURPOSE_MODELS,
+				 .want = spec->limits,
+				 .priority = SCHED_PRIORITY_SERVICE,
+				 .is_permanent = true};
+	ctl_nodes_update(c);
+	return sched_check(c->sched, &one, err);
 }
 
 static void service_fill(struct ctl *c, const struct principal *who, struct service *s)

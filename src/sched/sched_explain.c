@@ -1,118 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why something waits, and what is too large for ever, in words for people. */
-#include <stdio.h>
+/* The whole explanation: place in the order, expected start and its basis, what makes the room, what would
+ * help. */
+#include <stdlib.h>
 #include <string.h>
-#include "base/unit.h"
-#include "sched/sched_int.h"
+#include "sched/sched_words.h"
 
-#define HOLDERS_MAX 3
+#define FORECAST_ITEMS_MAX 2000 /* before an item; behind more nobody can tell */
 
-/* The resources in the order in which people look for the reason. */
-enum kind { KIND_GPU, KIND_MEMORY, KIND_CPU, KIND_COUNT };
+struct line {
+	const struct sched_item *item;
+	const struct sched_item **before;
+	size_t count;
+	int64_t own;
+	bool is_found;
+};
 
-static int64_t amount(const struct resources *r, enum kind k)
+static bool line_step(void *arg, const struct sched_item *item)
 {
-	return k == KIND_GPU ? r->gpu : k == KIND_MEMORY ? r->memory_bytes : r->cpu_milli;
+	struct line *l = arg;
+	l->is_found = item == l->item;
+	if (l->is_found || l->count == SCHED_POSITION_MAX)
+		return false;
+	if (l->count < FORECAST_ITEMS_MAX)
+		l->before[l->count] = item;
+	l->count++;
+	l->own += item->owner->org == l->item->owner->org;
+	return true;
 }
 
-static const char *kind_word(enum kind k)
+/* Only what does not end by itself is in the way: were all the rest gone, it would still not fit. */
+static bool is_blocked_for_good(struct sched *s, const struct sched_item *item)
 {
-	return k == KIND_GPU ? "gpu" : k == KIND_MEMORY ? "memory" : "cpu";
+	struct shape sh;
+	if (!item_shape(s, item, &sh))
+		return true;
+	reservation_show(s, false);
+	for (size_t i = 0; i < s->running_count; i++)
+		if (!s->running[i]->is_permanent)
+			item_release(s, s->running[i]);
+	bool fits = place(s, &sh, &s->scratch);
+	if (fits)
+		unplace(s, &sh, &s->scratch);
+	for (size_t i = 0; i < s->running_count; i++)
+		if (!s->running[i]->is_permanent)
+			item_occupy(s, s->running[i]);
+	reservation_show(s, true);
+	return !fits;
 }
 
-static const char *format_amount(enum kind k, int64_t n, char ret[32])
+static bool is_about_capacity(enum sched_why_code c)
 {
-	n = n < 0 ? 0 : n;
-	if (k == KIND_MEMORY)
-		unit_format_bytes(n, ret);
-	else if (k == KIND_CPU)
-		unit_format_cpu(n, ret);
-	else
-		snprintf(ret, 32, "%lld", (long long)n);
-	return ret;
+	return c == SCHED_WHY_CPU || c == SCHED_WHY_MEMORY || c == SCHED_WHY_GPU || c == SCHED_WHY_NODES;
 }
 
-static const char *kind_unit(enum kind k)
+static void expect_start(struct sched *s, const struct sched_item *item, int64_t now_ms, const struct line *l,
+			 struct sched_explanation *ret)
 {
-	return k == KIND_GPU ? " GPUs" : k == KIND_MEMORY ? " memory" : " cores";
-}
-
-static enum kind kind_missing(const struct resources *want, const struct resources *have)
-{
-	for (int k = 0; k < KIND_COUNT; k++)
-		if (amount(want, (enum kind)k) > amount(have, (enum kind)k))
-			return (enum kind)k;
-	return KIND_CPU;
-}
-
-static void add(char *text, size_t cap, const char *more)
-{
-	size_t len = strlen(text);
-	snprintf(text + len, cap - len, "%s", more);
-}
-
-/* "; held by a, b and others": at most three of the organisation's own, everybody else without a name. */
-static void add_holders(const struct sched_snapshot *s, const struct sched_item *item, enum kind k,
-			char *text, size_t cap)
-{
-	size_t named = 0, others = 0;
-	for (size_t i = 0; i < s->running_count; i++) {
-		const struct sched_item *r = &s->running[i];
-		if (amount(&r->want, k) <= 0)
-			continue;
-		if (strcmp(r->org, item->org) != 0 || named == HOLDERS_MAX) {
-			others++;
-			continue;
-		}
-		add(text, cap, named++ ? ", " : "; held by ");
-		add(text, cap, r->name);
-	}
-	if (others)
-		add(text, cap, named ? " and others" : "; held by other work");
-}
-
-void explain_insufficient(const struct sched_snapshot *s, const struct sched_item *item,
-			  const struct resources *free_now, struct sched_decision *ret)
-{
-	char want[32], have[32];
-	struct err err = ERR_INIT;
-	enum kind k = kind_missing(&item->want, free_now);
-	snprintf(ret->reason, sizeof(ret->reason), "insufficient_%s", kind_word(k));
-	if (sched_check(&item->want, &s->capacity, &err) < 0) {
-		snprintf(ret->message, sizeof(ret->message), "%s", err.msg);
+	struct forecast f;
+	ret->start_ms = ret->freed_ms = -1;
+	if (ret->why.code == SCHED_WHY_LATER) {
+		ret->start_ms = item->not_before_ms;
 		return;
 	}
-	snprintf(ret->message, sizeof(ret->message), "needs %s%s, %s free",
-		 format_amount(k, amount(&item->want, k), want), kind_unit(k),
-		 format_amount(k, amount(free_now, k), have));
-	add_holders(s, item, k, ret->message, sizeof(ret->message));
+	if (ret->why.code == SCHED_WHY_PREEMPTING) {
+		ret->start_ms = stopping_end(s, now_ms);
+		ret->basis = SCHED_BASIS_LIMIT;
+		return;
+	}
+	if (!l->is_found || l->count >= FORECAST_ITEMS_MAX)
+		return;
+	l->before[l->count] = item;
+	forecast(s, l->before, l->count + 1, now_ms, &f);
+	ret->start_ms = f.start_ms;
+	ret->basis = f.basis;
+	ret->freed_ms = f.freed_ms;
+	if (f.freed_by && f.freed_by->owner->org == item->owner->org)
+		ret->freed_by = f.freed_by;
+	ret->is_latest = item == s->head && s->head_start_ms >= 0 && ret->start_ms >= 0;
+	if (ret->is_latest)
+		ret->start_ms = s->head_start_ms;
 }
 
-void explain_reserved(const struct sched_item *item, const struct sched_item *head,
-		      struct sched_decision *ret)
+void sched_explain(struct sched *s, const struct sched_item *item, int64_t now_ms,
+		   struct sched_explanation *ret)
 {
-	snprintf(ret->reason, sizeof(ret->reason), "reserved");
-	if (strcmp(item->org, head->org) == 0)
-		snprintf(ret->message, sizeof(ret->message),
-			 "would fit now, but would delay '%s', which goes first", head->name);
-	else
-		snprintf(ret->message, sizeof(ret->message),
-			 "would fit now, but would delay other work, which goes first");
-}
-
-int sched_check(const struct resources *want, const struct resources *capacity, struct err *err)
-{
-	if (resources_fit(want, capacity))
-		return 0;
-	char asked[32], most[32];
-	enum kind k = kind_missing(want, capacity);
-	if (k == KIND_GPU && capacity->gpu <= 0)
-		return err_set(err, ERR_INVALID,
-			       "gpu %lld: this machine has no GPU for jobs; leave gpu out to run on the CPU",
-			       (long long)want->gpu);
-	format_amount(k, amount(want, k), asked);
-	format_amount(k, amount(capacity, k), most);
-	return err_set(err, ERR_INVALID,
-		       "%s %s is more than this machine has for jobs (%s); ask for %s at most", kind_word(k),
-		       asked, most, most);
+	struct line l = {.item = item};
+	memset(ret, 0, sizeof(*ret));
+	ret->start_ms = ret->freed_ms = -1;
+	sched_why(s, item, now_ms, &ret->why);
+	if (item->state != SCHED_WAITING && item->state != SCHED_LATER)
+		return;
+	l.before = mem_alloc((FORECAST_ITEMS_MAX + 1) * sizeof(struct sched_item *));
+	if (item->state == SCHED_WAITING) {
+		order_walk(s, item, line_step, &l);
+		ret->position = (int64_t)l.count + 1;
+		ret->position_is_least = !l.is_found;
+		ret->ahead_own = l.own;
+	}
+	ret->is_borrowing = quota_judge(item, NULL) == QUOTA_BORROWS;
+	ret->why.is_permanent = is_about_capacity(ret->why.code) && is_blocked_for_good(s, item);
+	expect_start(s, item, now_ms, &l, ret);
+	find_changes(s, item, now_ms, ret);
+	free(l.before);
 }

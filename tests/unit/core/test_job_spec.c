@@ -192,6 +192,15 @@ TEST(bad_specifications_are_refused_with_a_reason)
 	    {"{\"module\":\"a\",\"priority\":101}", "priority"},
 	    {"{\"module\":\"a\",\"max_processes\":0}", "max_processes"},
 	    {"{\"module\":\"a\",\"network\":\"host\"}", "'egress', 'none'"},
+	    {"{\"module\":\"a\",\"preemptible\":1}", "preemptible"},
+	    {"{\"module\":\"a\",\"start_after\":\"soon\"}", "is not a time"},
+	    {"{\"module\":\"a\",\"start_after\":1}", "start_after"},
+	    {"{\"module\":\"a\",\"start_after\":\"2026-11-25T08:00:00Z\",\"deadline\":\"2026-11-25T08:00:"
+	     "00Z\"}",
+	     "deadline is not after start_after"},
+	    {"{\"module\":\"a\",\"node_labels\":[\"ssd\"]}", "'key=value'"},
+	    {"{\"module\":\"a\",\"node_labels\":[\"a=b c\"]}", "'key=value'"},
+	    {"{\"module\":\"a\",\"node_labels\":[\"a=\"]}", "'key=value'"},
 	    {"{\"module\":1}", "module"},
 	    {"{\"module\":\"a\",\"args\":\"x\"}", "args"},
 	    {"{\"module\":\"a\",\"args\":[1]}", "args"},
@@ -271,6 +280,8 @@ TEST(a_whole_specification_survives_formatting)
 	    "\"requirements\":[\"pandas==2.2.2\",\"x[y]>=1; python_version<'3.12'\"],\"cpu\":\"1.5\","
 	    "\"memory\":\"1536M\",\"gpu\":2,\"prepare_command\":\"p\",\"finish_command\":\"f\","
 	    "\"max_retries\":3,\"max_duration\":\"90m\",\"priority\":0,\"max_processes\":7,"
+	    "\"preemptible\":true,\"start_after\":\"2026-11-25T10:30:00+02:00\","
+	    "\"deadline\":\"2026-11-25T09:00:00.001Z\",\"node_labels\":[\"disk=ssd\",\"zone=a/1\"],"
 	    "\"network\":\"none\"}");
 	check_round_trip("{\"command\":[\"sh\",\"-c\",\"echo\"]}");
 }

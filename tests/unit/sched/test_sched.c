@@ -1,247 +1,485 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decisions as tables: what runs, what waits in order, what starts and why the rest does not. */
-#include <stdlib.h>
+/* The rules, one story each: order, fair share, gangs, reservation and backfill, quotas, preemption. */
+#include "sched_cases.h"
+
 #include "base/mem.h"
-#include "sched/sched.h"
-#include "unit/test.h"
 
-#define GIB (INT64_C(1) << 30)
-#define ITEMS 8
+#define NONE QUOTA_NONE
+#define CPUS(n) ((struct quota_limit){{(n)*1000, NONE, NONE}, NONE})
 
-/* One letter for each waiting item: S starts, c m g insufficient, r reserved. */
-struct row {
-	const char *name;
-	struct sched_item running[ITEMS], queued[ITEMS];
-	const char *expected;
-	const char *first_message; /* part of the first message that is not empty */
-};
-
-#define JOB(name_, org_, cpu, gib, priority_, seq_)                                                          \
-	{                                                                                                    \
-		.org = org_, .name = name_, .want = {(cpu)*1000, (gib)*GIB, 0}, .priority = priority_,       \
-		.seq = seq_                                                                                  \
-	}
-#define MODEL(name_, cpu, gib, seq_)                                                                         \
-	{                                                                                                    \
-		.org = "a", .name = name_, .want = {(cpu)*1000, (gib)*GIB, 0},                               \
-		.priority = SCHED_PRIORITY_SERVICE, .seq = seq_, .is_permanent = true                        \
-	}
-
-static const struct row rows[] = {
-    {"all fit", {{0}}, {JOB("x", "a", 2, 2, 50, 1), JOB("y", "a", 2, 6, 50, 2)}, "SS", NULL},
-    {"the sum does not fit",
-     {{0}},
-     {JOB("x", "a", 2, 2, 50, 1), JOB("y", "a", 3, 2, 50, 2)},
-     "Sc",
-     "needs 3 cores, 2 free"},
-    {"memory is named before cores",
-     {JOB("r", "a", 4, 6, 50, 1)},
-     {JOB("x", "a", 1, 4, 50, 2)},
-     "m",
-     "needs 4 GiB memory, 2 GiB free; held by r"},
-    {"another organisation is not named",
-     {JOB("secret", "b", 4, 6, 50, 1)},
-     {JOB("x", "a", 1, 4, 50, 2)},
-     "m",
-     "2 GiB free; held by other work"},
-    {"own names, then the others",
-     {JOB("mine", "a", 1, 3, 50, 1), JOB("secret", "b", 1, 3, 50, 2)},
-     {JOB("x", "a", 1, 4, 50, 3)},
-     "m",
-     "held by mine and others"},
-    {"a small one goes beside the head's need",
-     {JOB("r", "a", 1, 4, 50, 1)},
-     {JOB("head", "a", 1, 6, 50, 2), JOB("small", "a", 1, 2, 50, 3), JOB("next", "a", 1, 1, 50, 4)},
-     "mSr",
-     "needs 6 GiB"},
-    {"what overtook counts against the next to overtake",
-     {JOB("r", "a", 1, 4, 50, 1), JOB("small", "a", 1, 2, 50, 3)},
-     {JOB("head", "a", 1, 6, 50, 2), JOB("next", "a", 1, 1, 50, 4)},
-     "mr",
-     "needs 6 GiB"},
-    {"what runs before the head does not",
-     {JOB("r", "a", 1, 4, 50, 1), JOB("q", "a", 1, 2, 50, 2)},
-     {JOB("head", "a", 1, 6, 50, 3), JOB("next", "a", 1, 2, 50, 4)},
-     "mS",
-     "needs 6 GiB"},
-    {"a running job of lower priority is behind the head",
-     {JOB("low", "a", 1, 4, 1, 1)},
-     {JOB("head", "a", 1, 6, 50, 2), JOB("next", "a", 1, 2, 50, 3)},
-     "mr",
-     "needs 6 GiB"},
-    {"a model that runs will not end for the head",
-     {MODEL("m", 1, 2, 1)},
-     {JOB("head", "a", 4, 6, 50, 2), JOB("next", "a", 1, 1, 50, 3)},
-     "cr",
-     "needs 4 cores, 3 free; held by m"},
-    {"a model that starts ahead of the head counts too",
-     {JOB("r", "a", 2, 4, 50, 1)},
-     {MODEL("m", 1, 1, 9), JOB("head", "a", 1, 6, 50, 2), JOB("next", "a", 1, 2, 50, 3)},
-     "Smr",
-     "needs 6 GiB"},
-    {"what can never fit reserves nothing",
-     {{0}},
-     {JOB("huge", "a", 1, 9, 50, 1), JOB("next", "a", 1, 8, 50, 2)},
-     "mS",
-     "more than this machine has"},
-};
-
-static size_t count_of(const struct sched_item *items)
+TEST(what_fits_starts_by_priority_then_submission)
 {
-	size_t n = 0;
-	while (n < ITEMS && items[n].name)
-		n++;
-	return n;
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 8, 0);
+	WAITS(c, "x", .cpu = 1);
+	WAITS(c, "y", .cpu = 1);
+	WAITS(c, "urgent", .cpu = 1, .priority = 90);
+	EXPECT_PASS(c, "urgent x y");
+	EXPECT_PASS(c, "");
+	assert_int_equal(sched_waiting(c->s), 0);
 }
 
-static char letter(const struct sched_decision *d)
+TEST(what_comes_back_goes_to_its_old_place)
 {
-	if (d->start)
-		return 'S';
-	return strncmp(d->reason, "insufficient_", 13) == 0 ? d->reason[13] : d->reason[0];
+	CLEANUP(case) struct the_case *c = case_new(1, 1, 8, 0);
+	struct sched_item *r = RUNS(c, "r", .cpu = 1);
+	WAITS(c, "new", .cpu = 1, .seq = 200);
+	WAITS(c, "newest", .cpu = 1, .seq = 300);
+	WAITS(c, "old", .cpu = 1, .seq = 100);
+	case_end(c, r);
+	EXPECT_PASS(c, "old");
 }
 
-TEST(decisions_follow_the_table)
+TEST(the_reason_names_what_is_short_and_who_holds_it)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *row = &rows[i];
-		struct sched_snapshot s = {
-		    .capacity = {4000, 8 * GIB, 0}, .running = row->running, .queued = row->queued};
-		struct sched_decision d[ITEMS];
-		char got[ITEMS + 1] = "";
-		const char *message = "";
-		s.running_count = count_of(row->running);
-		s.queued_count = count_of(row->queued);
-		sched_decide(&s, d);
-		for (size_t k = 0; k < s.queued_count; k++) {
-			got[k] = letter(&d[k]);
-			if (!message[0])
-				message = d[k].message;
-			assert_int_equal(d[k].start, d[k].message[0] == 0);
-			assert_null(strstr(d[k].message, "secret"));
-		}
-		EXPECT_STR(row->name, got, row->expected);
-		if (row->first_message && !strstr(message, row->first_message))
-			fail_msg("row '%s' says '%s'", row->name, message);
-	}
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 8, 2);
+	RUNS(c, "mine", .cpu = 3, .gib = 5, .gpu = 1);
+	RUNS(c, "secret", .org = "b", .gpu = 1, .gib = 1);
+	struct sched_item *memory = WAITS(c, "m", .gib = 4), *cpu = WAITS(c, "c", .cpu = 2),
+			  *gpu = WAITS(c, "g", .gpu = 1, .gib = 4, .org = "c");
+	EXPECT_PASS(c, "");
+	EXPECT_REASON(c, memory,
+		      "insufficient_memory: needs 4 GiB memory, 2 GiB free; held by mine and others");
+	EXPECT_REASON(c, cpu, "insufficient_cpu: needs 2 cores, 1 free; held by mine");
+	EXPECT_REASON(c, gpu, "insufficient_gpu: needs 1 GPU, 0 free; held by other work");
+	assert_null(strstr(case_why(c, memory), "secret"));
 }
 
-TEST(what_never_fits_is_explained_with_the_largest_that_does)
+TEST(the_organisation_with_the_least_dominant_share_goes_next)
 {
-	const struct resources capacity = {4000, 8 * GIB, 0}, with_gpu = {4000, 8 * GIB, 2};
-	const struct {
-		struct resources want;
-		const struct resources *capacity;
-		const char *message;
-	} table[] = {
-	    {{5000, GIB, 0},
-	     &capacity,
-	     "cpu 5 is more than this machine has for jobs (4); ask for 4 at most"},
-	    {{1000, 64 * GIB, 0}, &capacity, "memory 64 GiB is more than this machine has for jobs (8 GiB)"},
-	    {{1000, GIB, 1}, &capacity, "this machine has no GPU for jobs"},
-	    {{1000, GIB, 3}, &with_gpu, "gpu 3 is more than this machine has for jobs (2)"},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		struct err err = ERR_INIT;
-		EXPECT_ERR(sched_check(&table[i].want, table[i].capacity, &err), ERR_INVALID, &err,
-			   table[i].message);
-	}
+	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
+	RUNS(c, "a0", .org = "a", .cpu = 4);		/* share 0.4 */
+	RUNS(c, "b0", .org = "b", .cpu = 1, .gib = 50); /* share 0.5, by memory */
+	WAITS(c, "b1", .org = "b", .cpu = 1);
+	WAITS(c, "a1", .org = "a", .cpu = 2);
+	WAITS(c, "a2", .org = "a", .cpu = 1);
+	WAITS(c, "c1", .org = "c", .cpu = 1);
+	EXPECT_PASS(c, "c1 a1 b1 a2"); /* c 0, a 0.4, then a has 0.6 */
+}
+
+TEST(weight_counts_in_fair_share)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 9, 90, 0);
+	struct quota q;
+	quota_init(&q);
+	q.weight = 2 * QUOTA_WEIGHT;
+	sched_quota_set(c->s, "b", &q);
+	for (int i = 0; i < 9; i++)
+		WAITS(c, "a", .org = "a", .cpu = 1);
+	for (int i = 0; i < 9; i++)
+		WAITS(c, "b", .org = "b", .cpu = 1);
+	case_pass(c);
+	assert_true(sched_share(c->s, "a") == sched_share(c->s, "b"));
+	struct quota_limit used[PURPOSE_COUNT];
+	sched_quota_used(c->s, "b", used);
+	assert_int_equal(used[PURPOSE_TRAINING].most.cpu_milli, 6000);
+}
+
+TEST(a_gang_is_placed_whole_or_not_at_all)
+{
+	CLEANUP(case) struct the_case *c = case_new(3, 4, 8, 0);
+	struct sched_item *r = RUNS(c, "r", .cpu = 3);
+	struct sched_item *gang = WAITS(c, "gang", .cpu = 2, .tasks = 6);
+	EXPECT_PASS(c, "");
+	EXPECT_REASON(c, gang, "insufficient_cpu: needs 12 cores, 9 free");
+	case_end(c, r);
+	EXPECT_PASS(c, "gang");
+	assert_int_equal(gang->slot_count, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(gang->slots[i].tasks, 2);
+}
+
+TEST(a_gang_may_find_enough_in_all_but_scattered)
+{
+	CLEANUP(case) struct the_case *c = case_new(3, 4, 8, 0);
+	for (int i = 0; i < 3; i++)
+		RUNS(c, "r", .cpu = 3);
+	struct sched_item *gang = WAITS(c, "gang", .cpu = 1, .tasks = 4);
+	WAITS(c, "three", .cpu = 1, .tasks = 3);
+	EXPECT_PASS(c, "");
+	EXPECT_REASON(c, gang, "insufficient_cpu: needs 4 cores, 3 free");
+	CLEANUP(case) struct the_case *d = case_new(2, 4, 8, 0);
+	RUNS(d, "r", .cpu = 1, .gib = 6);
+	RUNS(d, "q", .cpu = 3, .gib = 3);
+	struct sched_item *both = WAITS(d, "both", .cpu = 2, .gib = 4);
+	EXPECT_PASS(d, "");
+	EXPECT_REASON(d, both, "insufficient_nodes: enough is free in all, but only 0 of 1 tasks find room");
+}
+
+TEST(labels_choose_the_node)
+{
+	CLEANUP(case) struct the_case *c = case_new(2, 4, 8, 0);
+	char *const ssd[] = {(char *)"disk=ssd", NULL}, *const tape[] = {(char *)"disk=tape", NULL};
+	struct resources capacity = {4000, 8 * GIB, 0};
 	struct err err = ERR_INIT;
-	EXPECT_OK(sched_check(&(struct resources){4000, 8 * GIB, 2}, &with_gpu, &err), &err);
+	EXPECT_OK(sched_node_set(c->s, "z", &capacity, ssd, &err), &err);
+	struct sched_item *x = WAITS(c, "x", .cpu = 3, .labels = ssd),
+			  *y = WAITS(c, "y", .cpu = 3, .labels = ssd),
+			  *t = WAITS(c, "t", .cpu = 1, .labels = tape), *any = WAITS(c, "any", .cpu = 3);
+	EXPECT_PASS(c, "x any");
+	EXPECT_STR("x", sched_node_name(x->slots[0].node), "z");
+	assert_string_not_equal(sched_node_name(any->slots[0].node), "z");
+	EXPECT_REASON(c, y, "insufficient_cpu: needs 3 cores, 1 free");
+	EXPECT_REASON(c, t, "no_such_node: no node has the labels 'disk=tape'");
+	EXPECT_OK(sched_node_set(c->s, "n000", &capacity, tape, &err), &err);
+	EXPECT_PASS(c, "t");
 }
 
-static struct sched_item random_item(int64_t seq, bool may_be_model)
+TEST(work_without_gpus_leaves_those_nodes_alone_while_it_can)
 {
-	struct sched_item item = {
-	    .org = "a", .name = "x", .seq = seq, .priority = (int64_t)rng_below(&test_rng, 5)};
-	item.want = (struct resources){(int64_t)(1 + rng_below(&test_rng, 4)) * 1000,
-				       (int64_t)(1 + rng_below(&test_rng, 8)) * GIB, 0};
-	if (may_be_model && rng_below(&test_rng, 6) == 0) {
-		item.is_permanent = true;
-		item.priority = SCHED_PRIORITY_SERVICE;
-		item.want = (struct resources){500, GIB / 2, 0};
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 8, 4);
+	struct resources plain = {4000, 8 * GIB, 0};
+	struct err err = ERR_INIT;
+	EXPECT_OK(sched_node_set(c->s, "zz", &plain, NULL, &err), &err);
+	struct sched_item *x = WAITS(c, "x", .cpu = 2), *g = WAITS(c, "g", .cpu = 1, .gpu = 1);
+	EXPECT_PASS(c, "x g");
+	EXPECT_STR("x", sched_node_name(x->slots[0].node), "zz");
+	EXPECT_STR("g", sched_node_name(g->slots[0].node), "n000");
+}
+
+/* ---- the head, and what goes before it ---- */
+
+TEST(a_small_one_starts_beside_what_the_head_needs)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 8, 0);
+	RUNS(c, "r", .gib = 4);
+	struct sched_item *head = WAITS(c, "head", .gib = 6);
+	WAITS(c, "small", .gib = 2);
+	struct sched_item *next = WAITS(c, "next", .gib = 1);
+	EXPECT_PASS(c, "small");
+	EXPECT_REASON(c, head, "needs 6 GiB memory, 2 GiB free; held by r, small");
+	EXPECT_REASON(c, next, "reserved: would fit now, but would delay 'head', which goes first");
+	EXPECT_PASS(c, ""); /* what overtook does not count as ending */
+}
+
+TEST(another_organisations_head_is_not_named)
+{
+	CLEANUP(case) struct the_case *d = case_new(1, 8, 8, 0);
+	RUNS(d, "r", .gib = 6, .org = "b");
+	WAITS(d, "secret", .gib = 8, .org = "c");
+	struct sched_item *next = WAITS(d, "next", .gib = 2);
+	EXPECT_PASS(d, "");
+	EXPECT_REASON(d, next, "reserved: would fit now, but would delay other work");
+}
+
+TEST(what_surely_ends_in_time_starts_on_the_heads_place)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 8, 0);
+	RUNS(c, "r", .gib = 4, .estimate = 100);
+	WAITS(c, "head", .gib = 8);
+	WAITS(c, "long", .gib = 1, .limit = 101);
+	WAITS(c, "guessed", .gib = 1, .estimate = 10);
+	WAITS(c, "short", .gib = 1, .limit = 100);
+	EXPECT_PASS(c, "short"); /* an estimate is no promise */
+}
+
+TEST(the_head_is_not_delayed_where_ends_are_not_known)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 8, 0);
+	struct sched_item *r = RUNS(c, "r", .gib = 4);
+	WAITS(c, "head", .gib = 8);
+	WAITS(c, "short", .gib = 1, .limit = 1);
+	EXPECT_PASS(c, "");
+	case_end(c, r);
+	EXPECT_PASS(c, "head");
+}
+
+TEST(other_nodes_than_the_heads_are_free_for_all)
+{
+	CLEANUP(case) struct the_case *c = case_new(2, 8, 8, 0);
+	RUNS(c, "r", .cpu = 2, .estimate = 50);
+	RUNS(c, "q", .cpu = 8, .estimate = 500);
+	WAITS(c, "head", .cpu = 8);
+	WAITS(c, "long", .cpu = 4);
+	EXPECT_PASS(c, "");
+	CLEANUP(case) struct the_case *d = case_new(2, 8, 8, 0);
+	RUNS(d, "r", .cpu = 2, .estimate = 50);
+	RUNS(d, "q", .cpu = 7, .estimate = 500);
+	WAITS(d, "head", .cpu = 8);
+	WAITS(d, "one", .cpu = 1);
+	WAITS(d, "another", .cpu = 1);
+	EXPECT_PASS(d, "one"); /* beside q, not beside r, which is the head's place */
+}
+
+TEST(what_only_a_service_stands_in_the_way_of_reserves_nothing)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 8, 0);
+	RUNS(c, "model", .cpu = 1, .permanent = true, .purpose = PURPOSE_MODELS);
+	struct sched_item *head = WAITS(c, "head", .cpu = 4);
+	WAITS(c, "next", .cpu = 3);
+	EXPECT_PASS(c, "next");
+	struct sched_explanation e;
+	sched_explain(c->s, head, c->now_ms, &e);
+	assert_true(e.why.is_permanent);
+	assert_int_equal(e.start_ms, -1);
+}
+
+TEST(what_no_node_could_hold_stops_nobody)
+{
+	CLEANUP(case) struct the_case *c = case_new(2, 4, 8, 0);
+	WAITS(c, "huge", .cpu = 5);
+	WAITS(c, "next", .cpu = 4);
+	EXPECT_PASS(c, "next");
+}
+
+/* ---- quotas ---- */
+
+TEST(the_quota_is_the_end_where_nothing_may_be_borrowed)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
+	case_quota(c, "a", CPUS(3), false);
+	WAITS(c, "x", .cpu = 2);
+	struct sched_item *y = WAITS(c, "y", .cpu = 2);
+	WAITS(c, "b", .org = "b", .cpu = 8);
+	EXPECT_PASS(c, "x b");
+	EXPECT_REASON(c, y,
+		      "quota_cpu: needs 2 cores, the quota of 'a' for training has 1 left of 3; held by x");
+}
+
+TEST(the_count_of_tasks_and_each_purpose_have_limits_of_their_own)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
+	case_quota(c, "a", (struct quota_limit){{NONE, NONE, NONE}, 2}, false);
+	WAITS(c, "gang", .cpu = 1, .tasks = 2);
+	struct sched_item *x = WAITS(c, "x", .cpu = 1);
+	WAITS(c, "notebook", .cpu = 1, .purpose = PURPOSE_DEVELOPMENT);
+	EXPECT_PASS(c, "gang notebook");
+	EXPECT_REASON(c, x, "quota_count: needs 1 task, the quota of 'a' for training has 0 left of 2");
+}
+
+TEST(a_large_one_is_not_starved_by_small_ones_of_its_quota)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 100, 100, 0);
+	case_quota(c, "a", CPUS(8), false);
+	RUNS(c, "r", .cpu = 4);
+	struct sched_item *large = WAITS(c, "large", .cpu = 8);
+	struct sched_item *small = WAITS(c, "small", .cpu = 1);
+	EXPECT_PASS(c, "");
+	EXPECT_REASON(c, large, "needs 8 cores, the quota of 'a' for training has 4 left of 8");
+	EXPECT_REASON(c, small, "which 'large' goes first to");
+}
+
+TEST(what_borrows_goes_after_what_is_owed)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 100, 0);
+	case_quota(c, "a", CPUS(1), true);
+	WAITS(c, "a1", .org = "a", .cpu = 1, .priority = 90);
+	WAITS(c, "a2", .org = "a", .cpu = 1, .priority = 90);
+	WAITS(c, "a3", .org = "a", .cpu = 1, .priority = 90);
+	WAITS(c, "b1", .org = "b", .cpu = 2, .priority = 10);
+	EXPECT_PASS(c, "a1 b1 a2");
+}
+
+TEST(what_is_permanent_never_borrows)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
+	struct quota q;
+	struct err err = ERR_INIT;
+	quota_init(&q);
+	q.purposes[PURPOSE_MODELS].count = 1;
+	sched_quota_set(c->s, "a", &q);
+	WAITS(c, "m1", .cpu = 1, .permanent = true, .purpose = PURPOSE_MODELS);
+	struct sched_item *m2 = WAITS(c, "m2", .cpu = 1, .permanent = true, .purpose = PURPOSE_MODELS);
+	EXPECT_PASS(c, "m1");
+	EXPECT_REASON(c, m2, "quota_count");
+	q.purposes[PURPOSE_MODELS].count = 0;
+	sched_quota_set(c->s, "a", &q);
+	EXPECT_ERR(sched_check(c->s, m2, &err), ERR_QUOTA, &err,
+		   "1 tasks is more than the quota of 'a' for models allows (0)");
+}
+
+TEST(one_user_runs_no_more_than_the_limit)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
+	struct quota q;
+	quota_init(&q);
+	q.user_running = 1;
+	sched_quota_set(c->s, "a", &q);
+	WAITS(c, "x", .user = "ada", .cpu = 1);
+	struct sched_item *y = WAITS(c, "y", .user = "ada", .cpu = 1);
+	WAITS(c, "z", .user = "bob", .cpu = 1);
+	EXPECT_PASS(c, "x z");
+	EXPECT_REASON(c, y,
+		      "user_limit: 1 jobs of 'ada' run already, which is the limit for one user; held by x");
+}
+
+/* ---- times ---- */
+
+TEST(nothing_starts_before_its_time)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 8, 0);
+	struct sched_item *later = WAITS(c, "later", .cpu = 1, .after = 60);
+	WAITS(c, "now", .cpu = 1);
+	EXPECT_PASS(c, "now");
+	assert_int_equal(sched_next_ms(c->s), c->now_ms + 60 * SEC);
+	EXPECT_REASON(c, later, "start_after: starts no earlier than in 1m");
+	c->now_ms += 59999;
+	EXPECT_PASS(c, "");
+	c->now_ms += 1;
+	EXPECT_PASS(c, "later");
+	assert_int_equal(sched_next_ms(c->s), -1);
+}
+
+/* ---- preemption ---- */
+
+TEST(what_is_owed_takes_back_what_was_borrowed)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 6, 100, 0);
+	case_quota(c, "a", CPUS(2), true);
+	case_quota(c, "b", CPUS(4), true);
+	for (int i = 0; i < 3; i++)
+		WAITS(c, i == 0 ? "a0" : i == 1 ? "a1" : "a2", .org = "a", .cpu = 2);
+	EXPECT_PASS(c, "a0 a1 a2");
+	c->now_ms += SEC;
+	struct sched_item *b = WAITS(c, "b", .org = "b", .cpu = 2);
+	EXPECT_PASS(c, "-a2");
+	EXPECT_REASON(c, b, "preempting");
+	EXPECT_PASS(c, ""); /* nobody else is stopped for the same need */
+	struct sched_item *late = WAITS(c, "late", .org = "c", .cpu = 1);
+	EXPECT_PASS(c, "-a1"); /* owed as well: without a quota everything is */
+	case_end(c, &c->items[2]);
+	EXPECT_PASS(c, "b");
+	EXPECT_REASON(c, late, "preempting");
+}
+
+TEST(what_was_stopped_does_not_come_back_before_what_stopped_it)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 2, 100, 0);
+	case_quota(c, "a", CPUS(0), true);
+	struct sched_item *a = WAITS(c, "a", .org = "a", .cpu = 2, .priority = 90);
+	EXPECT_PASS(c, "a");
+	struct sched_item *b = WAITS(c, "b", .org = "b", .cpu = 2, .priority = 1);
+	EXPECT_PASS(c, "-a");
+	case_end(c, a);
+	sched_add(c->s, a);
+	EXPECT_PASS(c, "b");
+	EXPECT_PASS(c, "");
+	case_end(c, b);
+	EXPECT_PASS(c, "a");
+}
+
+TEST(nobody_is_stopped_in_vain)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 6, 100, 0);
+	case_quota(c, "a", CPUS(0), true);
+	WAITS(c, "a", .org = "a", .cpu = 2);
+	EXPECT_PASS(c, "a");
+	RUNS(c, "b", .org = "b", .cpu = 4);
+	WAITS(c, "large", .org = "c", .cpu = 4);
+	EXPECT_PASS(c, ""); /* 2 would not be enough */
+	WAITS(c, "small", .org = "c", .cpu = 2, .priority = 60);
+	EXPECT_PASS(c, "-a");
+}
+
+TEST(only_those_that_are_needed_are_stopped)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 100, 0);
+	case_quota(c, "a", CPUS(0), true);
+	WAITS(c, "large", .org = "a", .cpu = 6, .priority = 20);
+	EXPECT_PASS(c, "large");
+	c->now_ms += SEC;
+	WAITS(c, "small", .org = "a", .cpu = 2, .priority = 10);
+	EXPECT_PASS(c, "small");
+	WAITS(c, "b", .org = "b", .cpu = 6);
+	EXPECT_PASS(
+	    c, "-large"); /* small goes first, but alone it makes no room and with large it is not needed */
+}
+
+TEST(a_higher_priority_stops_only_those_that_agreed)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 100, 0);
+	RUNS(c, "firm", .cpu = 2, .priority = 10);
+	RUNS(c, "spot", .cpu = 2, .priority = 10, .preemptible = true, .org = "b");
+	WAITS(c, "same", .cpu = 2, .priority = 10);
+	EXPECT_PASS(c, "");
+	WAITS(c, "urgent", .cpu = 2, .priority = 80);
+	EXPECT_PASS(c, "-spot");
+	WAITS(c, "more", .cpu = 2, .priority = 90);
+	EXPECT_PASS(c, "");
+}
+
+TEST(within_a_quota_lower_priorities_that_agreed_make_room)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 100, 100, 0);
+	case_quota(c, "a", CPUS(4), false);
+	RUNS(c, "spot", .cpu = 4, .priority = 10, .preemptible = true);
+	WAITS(c, "urgent", .cpu = 2, .priority = 80);
+	EXPECT_PASS(c, "-spot");
+}
+
+TEST(a_lower_quota_stops_nothing_by_itself)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 4, 100, 0);
+	RUNS(c, "x", .cpu = 4);
+	case_quota(c, "a", CPUS(1), true);
+	EXPECT_PASS(c, "");
+	WAITS(c, "b", .org = "b", .cpu = 1);
+	EXPECT_PASS(c, "-x"); /* what exceeds it counts as borrowed */
+}
+
+/* ---- nodes ---- */
+
+TEST(a_node_that_is_gone_takes_nothing_new)
+{
+	CLEANUP(case) struct the_case *c = case_new(2, 4, 8, 0);
+	struct sched_item *x = WAITS(c, "x", .cpu = 4, .tasks = 2);
+	EXPECT_PASS(c, "x");
+	sched_node_remove(c->s, "n000");
+	case_end(c, x);
+	sched_add(c->s, x);
+	WAITS(c, "y", .cpu = 3);
+	EXPECT_PASS(c, "y"); /* the gang waits for the node, and reserves nothing that there is not */
+	EXPECT_REASON(c, x, "needs 4 cores, 1 free");
+	struct resources back = {4000, 8 * GIB, 0};
+	struct err err = ERR_INIT;
+	EXPECT_OK(sched_node_set(c->s, "n000", &back, NULL, &err), &err);
+	case_end(c, &c->items[1]);
+	EXPECT_PASS(c, "x");
+}
+
+/* ---- what can never start ---- */
+
+TEST(what_never_fits_is_refused_with_the_largest_that_does)
+{
+	struct resources gpus = {4000, 4 * GIB, 2};
+	char *const tape[] = {(char *)"disk=tape", NULL};
+	struct err err = ERR_INIT;
+	CLEANUP(case) struct the_case *one = case_new(1, 4, 8, 0), *many = case_new(3, 4, 8, 0);
+	EXPECT_OK(sched_node_set(many->s, "g", &gpus, NULL, &err), &err);
+	const struct {
+		struct the_case *c;
+		struct sched_item item;
+		const char *part; /* NULL = it fits */
+	} rows[] = {
+	    {one, {.want = {4000, 8 * GIB, 0}}, NULL},
+	    {one,
+	     {.want = {5000, GIB, 0}},
+	     "cpu 5 is more than this machine has for jobs (4); ask for 4 at most"},
+	    {one,
+	     {.want = {1000, 64 * GIB, 0}},
+	     "memory 64 GiB is more than this machine has for jobs (8 GiB)"},
+	    {one, {.want = {1000, GIB, 1}}, "this machine has no GPU for jobs; leave gpu out"},
+	    {many, {.want = {1000, GIB, 3}}, "gpu 3 is more than any node has for jobs (2)"},
+	    {many, {.want = {4000, 2 * GIB, 0}, .tasks = 4}, NULL},
+	    {many,
+	     {.want = {4000, 2 * GIB, 0}, .tasks = 5},
+	     "5 tasks of this size are more than all nodes together have room for (4); ask for 4 at most"},
+	    {many,
+	     {.want = {1000, 6 * GIB, 1}},
+	     "in one place; with the rest as it is, ask for 4 GiB memory at most instead of 6 GiB memory"},
+	    {many, {.want = {1000, GIB, 0}, .labels = tape}, "no node has the label 'disk=tape'"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sched_item item = rows[i].item;
+		item.org = "a";
+		if (rows[i].part)
+			EXPECT_ERR(sched_check(rows[i].c->s, &item, &err), ERR_INVALID, &err, rows[i].part);
+		else
+			EXPECT_OK(sched_check(rows[i].c->s, &item, &err), &err);
 	}
-	return item;
-}
-
-static int by_order(const void *a, const void *b)
-{
-	return sched_compare(a, b);
-}
-
-/* Small jobs without end; now and then a large one. Each job lasts at most 20 turns, so once all that was
- * ordered before it has ended, 20 turns later, the large one runs. */
-TEST(a_large_job_starts_among_small_ones_without_end)
-{
-	struct sched_snapshot s = {.capacity = {8000, 8 * GIB, 0}};
-	struct sched_item running[64], queued[20];
-	int64_t ends[64], seq = 0, waited = 0, large_started = 0;
-	size_t running_count = 0, queued_count = 0;
-	for (int64_t now = 0; now < 5000; now++) {
-		for (size_t i = running_count; i-- > 0;) {
-			if (ends[i] <= now) {
-				running[i] = running[--running_count];
-				ends[i] = ends[running_count];
-			}
-		}
-		bool has_large = false;
-		for (size_t i = 0; i < queued_count; i++)
-			has_large |= queued[i].want.memory_bytes > GIB;
-		while (queued_count < ARRAY_LEN(queued)) {
-			bool is_large = !has_large;
-			has_large |= is_large;
-			queued[queued_count++] =
-			    (struct sched_item){.org = "a",
-						.name = "x",
-						.priority = 50,
-						.seq = ++seq,
-						.want = {1000, is_large ? 6 * GIB : GIB, 0}};
-		}
-		struct sched_decision d[ARRAY_LEN(queued)];
-		s.running = running;
-		s.running_count = running_count;
-		s.queued = queued;
-		s.queued_count = queued_count;
-		sched_decide(&s, d);
-		bool head_is_large = queued[0].want.memory_bytes > GIB;
-		waited = head_is_large && !d[0].start ? waited + 1 : 0;
-		large_started += head_is_large && d[0].start;
-		assert_true(waited <= 21);
-		size_t kept = 0;
-		struct resources used = {0};
-		for (size_t i = 0; i < queued_count; i++) {
-			if (!d[i].start) {
-				queued[kept++] = queued[i];
-				continue;
-			}
-			running[running_count] = queued[i];
-			ends[running_count++] = now + 1 + (int64_t)rng_below(&test_rng, 20);
-		}
-		queued_count = kept;
-		for (size_t i = 0; i < running_count; i++)
-			resources_add(&used, &running[i].want);
-		assert_true(resources_fit(&used, &s.capacity));
-	}
-	assert_true(large_started > 50);
-}
-
-TEST(random_snapshots_never_overfill)
-{
-	for (int round = 0; round < 5000; round++) {
-		struct sched_item queued[32];
-		struct sched_decision d[32];
-		struct resources used = {0}, capacity = {4000, 8 * GIB, 0};
-		size_t n = rng_below(&test_rng, 32);
-		for (size_t i = 0; i < n; i++)
-			queued[i] = random_item((int64_t)i, true);
-		qsort(queued, n, sizeof(queued[0]), by_order);
-		struct sched_snapshot s = {.capacity = capacity, .queued = queued, .queued_count = n};
-		sched_decide(&s, d);
-		for (size_t i = 0; i < n; i++)
-			if (d[i].start)
-				resources_add(&used, &queued[i].want);
-		assert_true(resources_fit(&used, &capacity));
-		if (n)
-			assert_true(d[0].start || !resources_fit(&queued[0].want, &capacity));
-	}
+	case_quota(one, "a", CPUS(2), false);
+	struct sched_item item = {.org = "a", .want = {3000, GIB, 0}};
+	EXPECT_ERR(sched_check(one->s, &item, &err), ERR_QUOTA, &err,
+		   "3 cores is more than the quota of 'a' for training allows (2 cores)");
+	case_quota(one, "a", CPUS(2), true);
+	EXPECT_OK(sched_check(one->s, &item, &err), &err);
 }
