@@ -58,7 +58,7 @@ void sched_free(struct sched *s)
 	for (size_t i = 0; map_next(s->buckets, &i, &key, &bucket);) {
 		struct sched_bucket *b = bucket;
 		for (size_t left = queue_count(&b->queue); left > 0; left--) /* with the last one it goes */
-			bucket_remove(s, queue_first(&b->queue));
+			bucket_leave(s, queue_first(&b->queue));
 	}
 	for (size_t i = 0; i < SCHED_LEVELS; i++)
 		heap_done(&s->levels[i].orgs);
@@ -205,7 +205,7 @@ void sched_add(struct sched *s, struct sched_item *item)
 		item->state = SCHED_LATER;
 		heap_push(&s->later, item);
 	} else {
-		bucket_add(s, item);
+		bucket_join(s, item);
 	}
 }
 
@@ -240,7 +240,7 @@ void sched_remove(struct sched *s, struct sched_item *item)
 	} else if (item->state == SCHED_WAITING) {
 		if (item->owner->org->pass[item->purpose].head == item)
 			item->owner->org->pass[item->purpose].head = NULL;
-		bucket_remove(s, item);
+		bucket_leave(s, item);
 		s->waiting--;
 	} else {
 		s->stopping_count -= item->state == SCHED_STOPPING;

@@ -145,7 +145,7 @@ static void bucket_free(struct sched *s, struct sched_bucket *b)
 	free(b);
 }
 
-void bucket_add(struct sched *s, struct sched_item *item)
+void bucket_join(struct sched *s, struct sched_item *item)
 {
 	struct sched_bucket *b = bucket_get(s, item);
 	item->bucket = b;
@@ -161,7 +161,7 @@ void bucket_add(struct sched *s, struct sched_item *item)
 	org_level_update(b->level);
 }
 
-void bucket_remove(struct sched *s, struct sched_item *item)
+void bucket_leave(struct sched *s, struct sched_item *item)
 {
 	struct sched_bucket *b = item->bucket;
 	item->bucket = NULL;

@@ -167,8 +167,8 @@ void quota_limit_add(struct quota_limit *sum, const struct quota_limit *more, in
 int64_t quota_limit_of(const struct quota_limit *l, int which);
 
 /* sched_bucket.c */
-void bucket_add(struct sched *s, struct sched_item *item);
-void bucket_remove(struct sched *s, struct sched_item *item);
+void bucket_join(struct sched *s, struct sched_item *item);
+void bucket_leave(struct sched *s, struct sched_item *item);
 void bucket_aside(struct sched_bucket *b); /* out of the order until it is put back */
 void bucket_back(struct sched_bucket *b);
 struct sched_bucket *level_top(struct level *l);

@@ -84,7 +84,7 @@ static void start(struct pass *p, struct sched_item *item)
 		org->pass[item->purpose].head = NULL;
 	else if (org->pass[item->purpose].head)
 		quota_limit_add(&org->pass[item->purpose].behind, &needs, 1);
-	bucket_remove(s, item);
+	bucket_leave(s, item);
 	s->waiting--;
 	item->is_backfilled = s->head != NULL;
 	item_start(s, item, p->now_ms, &s->scratch);
@@ -169,7 +169,7 @@ static void begin(struct sched *s, int64_t now_ms)
 	}
 	while ((item = heap_top(&s->later)) && item->not_before_ms <= now_ms) {
 		heap_remove(&s->later, item);
-		bucket_add(s, item);
+		bucket_join(s, item);
 	}
 }
 
