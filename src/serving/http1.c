@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -24,15 +25,19 @@ struct http1 {
 	struct MHD_Daemon *daemon;
 	struct loop_source source;
 	struct list connections;
-	bool dirty; /* libmicrohttpd has something to do that epoll does not tell */
+	struct list left; /* of them, those whose client has closed its side */
+	bool dirty;	  /* libmicrohttpd has something to do that epoll does not tell */
 };
 
 struct h1_connection {
-	struct list node;
+	struct list node, left_node;
 	struct http1 *http1;
-	struct loop_timer timer; /* what is awaited must be there by then */
+	struct loop_source watch; /* does the client leave? libmicrohttpd may not notice, and not look */
+	struct h1_call *call;	  /* complete and not answered yet, else NULL */
+	struct loop_timer timer;  /* what is awaited must be there by then */
 	int fd;
 	bool busy;   /* between the end of the headers and the end of the answer */
+	bool left;   /* the client has closed its side, or all */
 	bool broken; /* shut by us; libmicrohttpd will see it */
 };
 
@@ -41,7 +46,6 @@ struct h1_call {
 	struct held_call held;
 	struct h1_connection *connection;
 	struct MHD_Connection *mhd;
-	struct loop_source watch; /* while the call is suspended: does the client leave? */
 	struct buf body, inflated;
 	int64_t counted_bytes; /* of server->request_bytes */
 	size_t body_max;
@@ -84,6 +88,45 @@ static struct h1_connection *connection_of(struct MHD_Connection *mhd)
 	return info ? info->socket_context : NULL;
 }
 
+/* Nobody waits for the answer of a suspended call any more. */
+static void call_left(struct h1_call *call)
+{
+	struct err left = ERR_INIT;
+	struct buf body = BUF_INIT;
+
+	if (server_unhold(&call->held)) {
+		err_set(&left, ERR_CANCELLED, "the client has left");
+		rest_write_error(&left, &body);
+		http_reply(&call->call, rest_status(ERR_CANCELLED), HTTP_JSON, &body);
+	} else if (call->call.cancel) {
+		call->call.cancel(&call->call);
+	}
+}
+
+static void on_left(struct loop_source *source, uint32_t events)
+{
+	struct h1_connection *c = CONTAINER_OF(source, struct h1_connection, watch);
+
+	server_loop_remove(c->http1->server->loop, &c->watch);
+	c->left = true;
+	list_append(&c->http1->left, &c->left_node);
+	c->http1->dirty = true;
+	if (c->call && c->call->suspended)
+		call_left(c->call);
+}
+
+/* libmicrohttpd misses an end that came together with the last bytes. Whoever has left ends here, unless
+ * there are bytes to read or an answer is on its way. */
+static void end_those_who_left(struct http1 *h)
+{
+	struct h1_connection *c;
+	int unread;
+
+	LIST_EACH(c, &h->left, left_node)
+	if (!c->call && !c->broken && ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0)
+		break_off(c);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -95,12 +138,17 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 		c->http1 = h;
 		c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 		c->timer.on_timer = on_timer;
+		c->watch = (struct loop_source){.fd = c->fd, .on_event = on_left};
+		list_init(&c->left_node);
 		list_append(&h->connections, &c->node);
+		server_loop_add(h->server->loop, &c->watch, EPOLLRDHUP, NULL);
 		*socket_context = c;
 		timer_set(c, h->server->options->header_timeout_ms);
 		return;
 	}
 	server_loop_timer_stop(h->server->loop, &c->timer);
+	server_loop_remove(h->server->loop, &c->watch);
+	list_remove(&c->left_node);
 	list_remove(&c->node);
 	free(c);
 	server_connection_end(h->server);
@@ -122,13 +170,6 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
-static void watch_end(struct h1_call *call)
-{
-	if (call->watch.on_event)
-		server_loop_remove(call->connection->http1->server->loop, &call->watch);
-	call->watch.on_event = NULL;
-}
-
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 			 enum MHD_RequestTerminationCode code)
 {
@@ -138,7 +179,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 		return;
 	call->connection->http1->server->request_bytes -= call->counted_bytes;
 	call->connection->busy = false;
-	watch_end(call);
+	call->connection->call = NULL;
+	call->connection->http1->dirty |= call->connection->left;
 	if (call->connection->http1->server->draining) /* the answer was made before that */
 		break_off(call->connection);
 	else
@@ -252,31 +294,6 @@ static void run_call(struct held_call *c)
 	http_handle(&call->call);
 }
 
-/* The client has closed its side, or all of the connection. */
-static void on_left(struct loop_source *source, uint32_t events)
-{
-	struct h1_call *call = CONTAINER_OF(source, struct h1_call, watch);
-	struct err left = ERR_INIT;
-	struct buf body = BUF_INIT;
-
-	watch_end(call);
-	if (server_unhold(&call->held)) {
-		err_set(&left, ERR_CANCELLED, "the client has left");
-		rest_write_error(&left, &body);
-		http_reply(&call->call, rest_status(ERR_CANCELLED), HTTP_JSON, &body);
-	} else if (call->call.cancel) {
-		call->call.cancel(&call->call);
-	}
-}
-
-/* libmicrohttpd does not look at a suspended connection. */
-static void watch_begin(struct h1_call *call)
-{
-	call->watch = (struct loop_source){.fd = call->connection->fd, .on_event = on_left};
-	if (server_loop_add(call->connection->http1->server->loop, &call->watch, EPOLLRDHUP, NULL) < 0)
-		call->watch.on_event = NULL;
-}
-
 static enum MHD_Result dispatch(struct h1_call *call)
 {
 	struct server *s = call->connection->http1->server;
@@ -297,6 +314,7 @@ static enum MHD_Result dispatch(struct h1_call *call)
 	}
 	struct buf *body = call->inflate ? &call->inflated : &call->body;
 	call->call.body = (struct str){buf_str(body), body->len};
+	call->connection->call = call;
 	call->call.arrived_ns = clock_monotonic_ns();
 	call->held.run = run_call;
 	server_run_call(s, &call->held);
@@ -304,7 +322,8 @@ static enum MHD_Result dispatch(struct h1_call *call)
 		return queue(call, call->status, call->content_type, &call->answer);
 	call->suspended = true;
 	MHD_suspend_connection(call->mhd);
-	watch_begin(call);
+	if (call->connection->left)
+		call_left(call);
 	return MHD_YES;
 }
 
@@ -335,7 +354,6 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 		}
 	}
 	c->cancel = NULL;
-	watch_end(call);
 	call->answered = true;
 	call->status = status;
 	call->content_type = content_type;
@@ -388,10 +406,14 @@ int http1_before_wait(struct http1 *h)
 		MHD_run(h->daemon);
 	}
 	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
-		return -1;
+		ms = UINT64_MAX;
 	if (ms == 0)
 		h->dirty = true;
-	return ms > 1000 ? 1000 : (int)ms;
+	else
+		end_those_who_left(h);
+	if (h->dirty)
+		return 0;
+	return ms == UINT64_MAX ? -1 : ms > 1000 ? 1000 : (int)ms;
 }
 
 int http1_new(struct server *s, struct http1 **ret, struct err *err)
@@ -401,6 +423,7 @@ int http1_new(struct server *s, struct http1 **ret, struct err *err)
 
 	h->server = s;
 	list_init(&h->connections);
+	list_init(&h->left);
 	h->daemon = MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import grpc
 import numpy as np
@@ -222,3 +223,24 @@ def test_a_flood_of_resets_ends_the_connection_only(model):
             except OSError:  # the server has closed it already
                 pass
         assert server.predict({"x": X})[0]["y"].tolist() == [[2, 4, 6, 8]]
+
+
+def test_clients_that_stop_half_way_leave_nothing_behind(model):
+    request = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n{\"instances\":[[1,2,3"
+    with Server(model, flags=["--header_timeout=1h", "--body_timeout=1h"]) as server:
+        for length in (1, 10, 40, 66, 75, len(request)):
+            with server.socket() as s:
+                s.sendall(request[:length])
+        for name in ("open_connections", "request_memory_bytes"):
+            expected = {"open_connections": 1, "request_memory_bytes": 0}[name]
+            end = time.monotonic() + TIMEOUT
+            while f"\ncloudml_serving_{name} {expected}\n" not in server.raw("GET", "/metrics"):
+                assert time.monotonic() < end
+        with server.socket() as s:  # one that only closes its own direction gets its answer
+            body = b'{"instances": [[1, 2, 3, 4]]}'
+            s.sendall(b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            s.shutdown(socket.SHUT_WR)
+            reply = b""
+            while part := s.recv(10000):
+                reply += part
+            assert b" 200 OK" in reply or b" 499 " in reply
