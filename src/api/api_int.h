@@ -86,7 +86,7 @@ void api_reply_events(void *arg, const struct event *events, size_t count, const
 /* api_logs.c: the log of a job's attempts or of a service. */
 void api_job_logs(struct http_exchange *x, void *app);
 void api_model_logs(struct http_exchange *x, void *app);
-extern const struct http_param api_log_params[];
+extern const struct http_param api_log_params[], api_model_log_params[];
 
 /* api_jobs_batch.c */
 #define API_BATCH_BYTES_MAX (16 * 1024 * 1024)
@@ -95,6 +95,9 @@ void api_job_batch(struct http_exchange *x, void *app);
 /* api_model_source.c: from spec->job or spec->uri to files that are there. Blocks: pool. Replaces spec->uri
  * and spec->framework. */
 int api_model_resolve(struct blob_store *blobs, const char *org, struct service_spec *spec, struct err *err);
+
+/* api_model_metrics.c */
+void api_model_metrics(struct http_exchange *x, void *app);
 
 /* api_console.c */
 void api_console(struct http_exchange *x, void *app);

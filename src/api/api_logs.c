@@ -45,9 +45,15 @@ struct log_stream {
 const struct http_param api_log_params[] = {{"offset", "integer", "first byte; default 0"},
 					    {"follow", "integer", "1: go on until the end of the job"},
 					    {"attempt", "integer", "default the newest"},
-					    {"replica", "integer", "of a model; default its first one"},
 					    {"tail", "integer", "only the last bytes, this many"},
 					    {NULL}};
+const struct http_param api_model_log_params[] = {
+    {"offset", "integer", "first byte; default 0"},
+    {"follow", "integer", "1: go on with the next attempts, as long as there is the replica"},
+    {"attempt", "integer", "default the replica's newest"},
+    {"replica", "integer", "default the first one"},
+    {"tail", "integer", "only the last bytes, this many"},
+    {NULL}};
 
 static void log_stream_free(struct log_stream *l)
 {

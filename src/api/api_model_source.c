@@ -46,12 +46,21 @@ static void findings_done(struct findings *f)
 	free(f->first);
 }
 
+/* The folder of a file with this name ("/name"): owned; "" for the bucket's root; NULL for another name. */
+static char *folder_with(const char *key, const char *name)
+{
+	if (!strcmp(key, name + 1))
+		return mem_strdup("");
+	return str_ends(key, name) ? mem_strndup(key, strlen(key) - strlen(name)) : NULL;
+}
+
 static void note_python(struct findings *f, const char *key)
 {
 	for (size_t i = 0; i < ARRAY_LEN(python_files) && f->python_count < FOUND_MAX; i++) {
-		if (!str_ends(key, python_files[i].name))
+		char *folder = folder_with(key, python_files[i].name);
+		if (!folder)
 			continue;
-		f->python[f->python_count++] = mem_strndup(key, strlen(key) - strlen(python_files[i].name));
+		f->python[f->python_count++] = folder;
 		if (f->python_count == 1 || i < f->python_best)
 			f->python_best = i;
 	}
@@ -61,8 +70,9 @@ static void note_key(struct findings *f, const char *key)
 {
 	if (!f->count++)
 		f->first = mem_strdup(key);
-	if (str_ends(key, SAVED_MODEL) && f->folder_count < FOUND_MAX)
-		f->folders[f->folder_count++] = mem_strndup(key, strlen(key) - strlen(SAVED_MODEL));
+	char *folder = f->folder_count < FOUND_MAX ? folder_with(key, SAVED_MODEL) : NULL;
+	if (folder)
+		f->folders[f->folder_count++] = folder;
 	else if (str_ends(key, ".onnx") && f->onnx_count < FOUND_MAX)
 		f->onnx[f->onnx_count++] = mem_strdup(key);
 	else
@@ -95,9 +105,9 @@ static int look(struct blob_store *b, const char *org, const char *bucket, const
  * model. */
 static size_t without_version(const struct findings *f, const char *folder)
 {
-	const char *slash = strrchr(folder, '/');
-	bool is_version = slash && slash[1] && slash[1 + strspn(slash + 1, "0123456789")] == 0;
-	size_t len = is_version ? (size_t)(slash - folder) : strlen(folder);
+	const char *slash = strrchr(folder, '/'), *last = slash ? slash + 1 : folder;
+	bool is_version = *last && last[strspn(last, "0123456789")] == 0;
+	size_t len = !is_version ? strlen(folder) : slash ? (size_t)(slash - folder) : 0;
 	return len >= f->base_len ? len : strlen(folder);
 }
 
@@ -126,7 +136,7 @@ static struct choice choose(const struct findings *f)
 
 static void set_source(struct service_spec *spec, const char *bucket, const struct choice *c)
 {
-	char *uri = mem_printf("fds://%s/%s%s", bucket, c->key, c->is_file ? "" : "/");
+	char *uri = mem_printf("fds://%s/%s%s", bucket, c->key, c->is_file || !*c->key ? "" : "/");
 	free(spec->uri);
 	spec->uri = uri;
 	if (!spec->framework || !*spec->framework) {
@@ -214,7 +224,31 @@ static int resolve_uri(struct blob_store *b, const char *org, struct service_spe
 	return r;
 }
 
+/* What has a weight must be there. */
+static int check_versions(struct blob_store *b, const char *org, const struct service_spec *spec,
+			  struct err *err)
+{
+	struct service_weight weights[SERVICE_VERSIONS_MAX];
+	struct uri uri;
+	int count = service_weights_parse(spec->weights, weights, err);
+	int r = count < 0 ? count : count ? uri_parse(spec->uri, &uri, err) : 0;
+	for (int i = 0; r == 0 && i < count; i++) {
+		struct blob_list list = {0};
+		CLEANUP(free)
+		char *prefix = mem_printf("%s%lld/", uri.key, (long long)weights[i].version);
+		r = b->ops->list(b, org, uri.bucket, prefix, NULL, 0, 1, &list, err);
+		if (r == 0 && !list.count)
+			r = err_set(
+			    err, ERR_INVALID,
+			    "there is no version %lld at '%s'; weights name folders of numbered versions",
+			    (long long)weights[i].version, spec->uri);
+		blob_list_done(&list);
+	}
+	return r;
+}
+
 int api_model_resolve(struct blob_store *blobs, const char *org, struct service_spec *spec, struct err *err)
 {
-	return spec->uri ? resolve_uri(blobs, org, spec, err) : resolve_job(blobs, org, spec, err);
+	int r = spec->uri ? resolve_uri(blobs, org, spec, err) : resolve_job(blobs, org, spec, err);
+	return r < 0 ? r : check_versions(blobs, org, spec, err);
 }

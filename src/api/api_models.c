@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models: create from a job or an address, look, remove; predictions pass through. */
+/* Models: create from a job or an address, change, look, remove; predictions pass through. */
 #include "api/api_int.h"
 
 #include <stdlib.h>
@@ -10,12 +10,13 @@
 #define PREDICT_BYTES_MAX (64 * 1024 * 1024)
 #define PREDICT_MS 120000
 
-/* ---- create ---- */
+/* ---- create, update ---- */
 
 struct creation {
 	struct http_exchange *x;
 	struct api *api;
 	struct service_spec spec;
+	int64_t base_revision; /* of an update; 0 = a new one */
 	struct err err;
 };
 
@@ -43,6 +44,14 @@ static void resolved(void *arg)
 	struct creation *c = arg;
 	if (c->err.code) {
 		creation_fail(c, &c->err);
+		return;
+	}
+	if (c->base_revision) {
+		const char *name = http_param(c->x, "model");
+		struct ctl_idempotency idem = api_idempotency_of(c->x, name);
+		ctl_service_update(c->api->config.ctl, api_principal(c->x), name, &c->spec, c->base_revision,
+				   &idem, api_done_ok, c->x);
+		creation_free(c);
 		return;
 	}
 	struct ctl_idempotency idem = api_idempotency(c->x);
@@ -78,14 +87,42 @@ static void post_model(struct http_exchange *x, void *app)
 	int r = service_spec_parse(x->json, &c->spec, &c->err);
 	if (r == 0 && c->spec.uri && c->spec.job)
 		r = err_set(&c->err, ERR_INVALID, "model has 'uri' and 'job'; give one of them");
-	if (r == 0 && (c->spec.replicas > 1 || *c->spec.weights))
-		r = err_set(&c->err, ERR_UNSUPPORTED, "several replicas and weights need a newer backend");
 	if (r < 0)
 		creation_fail(c, &c->err);
 	else if (c->spec.job)
 		ctl_job_get(c->api->config.ctl, api_principal(x), c->spec.job, job_found, c);
 	else
 		api_work(c->api, resolve, resolved, c);
+}
+
+/* The changes over what is there; files that are named anew are looked at. */
+static void change(void *arg, const struct ctl_result *result, const struct err *not_found)
+{
+	struct creation *c = arg;
+	const json_t *changes = c->x->json;
+	if (not_found->code) {
+		creation_fail(c, not_found);
+		return;
+	}
+	c->base_revision = result->service->revision;
+	service_spec_copy(&result->service->spec, &c->spec);
+	if (service_spec_patch(&c->spec, changes, &c->err) < 0)
+		creation_fail(c, &c->err);
+	else if (!c->spec.uri)
+		ctl_job_get(c->api->config.ctl, api_principal(c->x), c->spec.job, job_found, c);
+	else if (json_object_get(changes, "uri") || json_object_get(changes, "weights"))
+		api_work(c->api, resolve, resolved, c);
+	else
+		resolved(c);
+}
+
+static void patch_model(struct http_exchange *x, void *app)
+{
+	struct creation *c = MEM_NEW(struct creation);
+	c->x = x;
+	c->api = app;
+	service_spec_init(&c->spec);
+	ctl_service_get(c->api->config.ctl, api_principal(x), http_param(x, "model"), change, c);
 }
 
 /* ---- look, remove ---- */
@@ -215,12 +252,16 @@ const struct http_route api_model_routes[] = {
      list_params, NULL, "ModelList", 200},
     {"GET", "/api/v1/models/{model}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_model, "models", "A model", NULL,
      NULL, "Model", 200},
+    {"PATCH", "/api/v1/models/{model}", HTTP_MEMBER, HTTP_BODY_JSON, CORE_SPEC_BYTES_MAX, patch_model,
+     "models", "Change a model without a gap", NULL, "ModelChanges", "Model", 200},
+    {"GET", "/api/v1/models/{model}/metrics", HTTP_VIEWER, HTTP_BODY_NONE, 0, api_model_metrics, "models",
+     "Requests, errors and latency, summed over the replicas", NULL, NULL, "ModelMetrics", 200},
     {"DELETE", "/api/v1/models/{model}", HTTP_MEMBER, HTTP_BODY_NONE, 0, delete_model, "models",
      "Stop and remove a model", NULL, NULL, "Model", 202},
     {"GET", "/api/v1/models/{model}/events", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_model_events, "models",
      "History of a model", event_params, NULL, "EventList", 200},
     {"GET", "/api/v1/models/{model}/logs", HTTP_VIEWER, HTTP_BODY_NONE, 0, api_model_logs, "models",
-     "What a model server wrote", api_log_params, NULL, "text", 200},
+     "What a model server wrote", api_model_log_params, NULL, "text", 200},
     {"GET", "/api/v1/models/{model}/metadata", HTTP_VIEWER, HTTP_BODY_NONE, 0, ask_model, "models",
      "Signatures, as TensorFlow Serving tells them", NULL, NULL, "Object", 200},
     {"POST", "/api/v1/models/{model}/predict", HTTP_VIEWER, HTTP_BODY_BYTES, PREDICT_BYTES_MAX, ask_model,

@@ -57,7 +57,15 @@ static const struct {
      "\"string\"},\"state\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"message\":{\"type\":"
      "\"string\"},\"address\":{\"type\":\"string\"},\"http_url\":{\"type\":[\"string\",\"null\"]},"
      "\"grpc_address\":{\"type\":[\"string\",\"null\"]},\"progress\":{\"$ref\":"
-     "\"#/components/schemas/Progress\"},\"spec\":{\"$ref\":\"#/components/schemas/ModelSpec\"}}}"},
+     "\"#/components/schemas/Progress\"},\"revision\":{\"type\":\"integer\"},\"release\":{\"type\":"
+     "\"integer\"},\"replicas_ready\":{\"type\":\"integer\"},\"replicas\":{\"type\":\"array\",\"items\":{"
+     "\"type\":\"object\"}},\"update\":{\"type\":\"object\"},\"spec\":{\"$ref\":"
+     "\"#/components/schemas/ModelSpec\"}}}"},
+    {"ModelMetrics",
+     "{\"type\":\"object\",\"properties\":{\"time_ms\":{\"type\":\"integer\"},\"requests\":{\"type\":"
+     "\"integer\"},\"errors\":{\"type\":\"integer\"},\"in_flight\":{\"type\":\"integer\"},\"p50_ms\":{"
+     "\"type\":[\"number\",\"null\"]},\"p99_ms\":{\"type\":[\"number\",\"null\"]},\"replicas\":{"
+     "\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"},
     {"Event",
      "{\"type\":\"object\",\"properties\":{\"seq\":{\"type\":\"integer\"},\"subject\":{\"type\":"
      "\"string\"},\"time_ms\":{\"type\":\"integer\"},\"type\":{\"type\":\"string\"},\"reason\":{\"type\":"
@@ -132,6 +140,10 @@ static json_t *make_schemas(void)
 	json_object_set_new(all, "JobSpec", job_spec_schema());
 	json_object_set_new(all, "ModelSpec", service_spec_schema());
 	json_object_set_new(all, "Quota", quota_schema());
+	json_t *changes = service_spec_schema();
+	json_object_del(changes, "required");
+	json_object_set_new(changes, "title", json_string("ModelChanges"));
+	json_object_set_new(all, "ModelChanges", changes);
 	for (size_t i = 0; i < ARRAY_LEN(plain_schemas); i++)
 		json_object_set_new(all, plain_schemas[i].name, json_loads(plain_schemas[i].schema, 0, NULL));
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)

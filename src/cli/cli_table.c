@@ -81,7 +81,24 @@ static const struct cli_option model_options[] = {
     {"model-version", 0, "N", "version number when the folder has none (default 1)"},
     {"cpu", 'c', "CORES", "cores (default 1)"},
     {"memory", 'm', "SIZE", "memory (default 2G)"},
-    {"idempotency-key", 0, "KEY", "the same key never makes a second service"},
+    {"replicas", 'R', "N", "model servers behind the one address (default 1)"},
+    {"weights", 'w', "V=N,...", "versions that are served and their per mille of the requests: 1=900,2=100"},
+    {"startup-grace", 0, "TIME", "from the start of a replica until it must be ready (default 10m)"},
+    {"health-interval", 0, "TIME", "between two health checks (default 5s)"},
+    {"health-failures", 0, "N", "failed checks in a row that replace a replica (default 3)"},
+    {"idempotency-key", 0, "KEY", "the same key does it once"},
+    {0},
+};
+static const struct cli_option replica_options[] = {
+    {"replica", 0, "N", "only this replica; when following, the first one by default"},
+    {0},
+};
+static const struct cli_option watch_options[] = {
+    {"watch", 0, NULL, "again every two seconds, until Ctrl-C"},
+    {0},
+};
+static const struct cli_option update_options[] = {
+    {"detach", 'd', NULL, "do not wait; print the revision"},
     {0},
 };
 static const struct cli_option uri_options[] = {
@@ -195,12 +212,21 @@ const struct cli_command cli_commands[] = {
      cmd_jobs_delete},
     {"models", "create", "NAME", "start a model service", NULL,
      OPTIONS(attach_options, uri_options, model_options), 1, 1, cmd_models_create},
+    {"models", "update", "MODEL", "change a model while it serves",
+     "New files, framework or limits are served by new replicas, which take over one by one when they are "
+     "ready; a version\n"
+     "that cannot be served leaves the one before in place. Replicas and weights change without a restart, "
+     "as long as the\n"
+     "weights name the same versions.",
+     OPTIONS(update_options, uri_options, model_options), 1, 1, cmd_models_update},
     {"models", "list", "", "list model services", NULL, OPTIONS(ids_options), 0, 0, cmd_models_list},
     {"models", "describe", "MODEL", "address, state and signature of a model", NULL, NULL, 1, 1,
      cmd_models_describe},
     {"models", "predict", "MODEL", "ask a model", NULL, OPTIONS(predict_options), 1, 1, cmd_models_predict},
-    {"models", "logs", "MODEL", "print a model service's output", NULL, OPTIONS(log_options), 1, 1,
-     cmd_models_logs},
+    {"models", "metrics", "MODEL", "requests, errors and latency of each replica and of all", NULL,
+     OPTIONS(watch_options), 1, 1, cmd_models_metrics},
+    {"models", "logs", "MODEL", "print what the replicas of a model wrote", NULL,
+     OPTIONS(log_options, replica_options), 1, 1, cmd_models_logs},
     {"models", "events", "MODEL", "what happened to a model service", NULL, NULL, 1, 1, cmd_models_events},
     {"models", "delete", "MODEL...", "stop model services", NULL, NULL, 1, -1, cmd_models_delete},
     {"store", "ls", "[URI]", "list buckets, or what is below an fds:// address", NULL, OPTIONS(ls_options), 0,

@@ -177,13 +177,6 @@ int cmd_jobs_logs(struct cli *c, const struct cli_args *a, struct err *err)
 	return print_logs(c, a, path, err);
 }
 
-int cmd_models_logs(struct cli *c, const struct cli_args *a, struct err *err)
-{
-	CLEANUP(free) char *name = client_escape(a->positional[0], false);
-	CLEANUP(free) char *path = mem_printf("/api/v1/models/%s/logs", name);
-	return print_logs(c, a, path, err);
-}
-
 int cmd_jobs_attach(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *job = NULL;

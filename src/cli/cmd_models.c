@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/unit.h"
 #include "cli/cli_int.h"
+#include "cli/model_spec.h"
 
 #define REQUEST_BYTES_MAX (64 << 20)
 
@@ -113,6 +114,27 @@ static void print_snippets(const struct cli *c, const json_t *model, const json_
 	cli_hint(c, delete, "stop it");
 }
 
+static void print_rollout(const struct cli *c, const json_t *model)
+{
+	const json_t *update = json_object_get(model, "update"), *spec = json_object_get(model, "spec"), *r;
+	const char *state = cli_str(update, "state");
+	size_t i;
+	if (*cli_str(spec, "weights"))
+		printf("%-10s%s\n", "weights", cli_str(spec, "weights"));
+	if (strcmp(state, "none"))
+		printf("%-10srevision %lld, %s%s%s\n", "update", (long long)cli_int(update, "revision"),
+		       state, *cli_str(update, "message") ? ": " : "", cli_str(update, "message"));
+	json_array_foreach(json_object_get(model, "replicas"), i, r)
+	{
+		printf("%-10s%lld %s%s%s (release %lld, attempt %lld)%s", i ? "" : "replicas",
+		       (long long)cli_int(r, "replica"), cli_color(c, cli_str(r, "state")),
+		       cli_str(r, "state"), cli_color_end(c), (long long)cli_int(r, "release"),
+		       (long long)cli_int(r, "attempt"), *cli_str(r, "message") ? ": " : "");
+		cli_print_safe(stdout, cli_str(r, "message"));
+		puts("");
+	}
+}
+
 static void print_model_help(const struct cli *c, const json_t *model, const json_t *metadata)
 {
 	const json_t *signature = default_signature(metadata);
@@ -121,6 +143,7 @@ static void print_model_help(const struct cli *c, const json_t *model, const jso
 	       cli_color_end(c), *cli_str(model, "message") ? ": " : "", cli_str(model, "message"));
 	if (*cli_str(model, "address"))
 		printf("%-10s%s (HTTP and gRPC)\n", "address", cli_str(model, "address"));
+	print_rollout(c, model);
 	print_tensors("input", json_object_get(signature, "inputs"));
 	print_tensors("output", json_object_get(signature, "outputs"));
 	if (!strcmp(cli_str(model, "state"), "ready"))
@@ -167,17 +190,6 @@ static char *name_of_uri(const char *uri)
 	return name;
 }
 
-static int model_version_flag(json_t *spec, const char *value, struct err *err)
-{
-	char *end = NULL;
-	long long n = value ? strtoll(value, &end, 10) : 0;
-	if (value && (!*value || *end || n < 1))
-		return err_set(err, ERR_INVALID, "--model-version needs a number from 1, not '%s'", value);
-	if (value)
-		json_object_set_new(spec, "model_version", json_integer(n));
-	return 0;
-}
-
 /* A service of the same name and source that lives already is what was asked for. */
 static bool already_there(struct cli *c, const json_t *spec, json_t **ret)
 {
@@ -201,12 +213,8 @@ static int create(struct cli *c, const struct cli_args *a, json_t *spec, struct 
 {
 	CLEANUP(json) json_t *model = NULL, *ready = NULL;
 	char fresh[33];
-	const char *key = cli_opt(a, "idempotency-key"), *framework = cli_opt(a, "framework");
-	put_text(spec, "cpu", cli_opt(a, "cpu"));
-	put_text(spec, "memory", cli_opt(a, "memory"));
-	if (framework)
-		cli_put_framework(spec, framework);
-	int r = model_version_flag(spec, cli_opt(a, "model-version"), err);
+	const char *key = cli_opt(a, "idempotency-key");
+	int r = cli_model_spec(a, spec, err);
 	if (r < 0)
 		return r;
 	if (!key) {
@@ -271,8 +279,9 @@ int cmd_models_create(struct cli *c, const struct cli_args *a, struct err *err)
 
 int cmd_models_list(struct cli *c, const struct cli_args *a, struct err *err)
 {
-	static const struct cli_column columns[] = {{"NAME", 0},     {"STATE", 0}, {"ADDRESS", 0},
-						    {"RESTARTS", 1}, {"AGE", 1},   {"SOURCE", 0}};
+	static const struct cli_column columns[] = {{"NAME", 0},    {"STATE", 0},    {"READY", 0},
+						    {"ADDRESS", 0}, {"RESTARTS", 1}, {"AGE", 1},
+						    {"SOURCE", 0}};
 	CLEANUP(json) json_t *list = NULL, *rows = json_array();
 	size_t i;
 	const json_t *m;
@@ -287,14 +296,17 @@ int cmd_models_list(struct cli *c, const struct cli_args *a, struct err *err)
 	}
 	json_array_foreach(json_object_get(list, "data"), i, m)
 	{
-		char age[32], restarts[24];
+		char age[32], restarts[24], ready[48];
 		cli_format_age(cli_int(m, "created_ms"), age);
 		snprintf(restarts, sizeof(restarts), "%lld", (long long)cli_int(m, "restarts"));
+		snprintf(ready, sizeof(ready), "%lld/%lld", (long long)cli_int(m, "replicas_ready"),
+			 (long long)cli_int(json_object_get(m, "spec"), "replicas"));
 		if (cli_opt(a, "ids"))
 			puts(cli_str(m, "name"));
-		json_array_append_new(rows, json_pack("[s,s,s,s,s,s]", cli_str(m, "name"),
-						      cli_str(m, "state"), cli_str(m, "address"), restarts,
-						      age, cli_str(json_object_get(m, "spec"), "uri")));
+		json_array_append_new(rows,
+				      json_pack("[s,s,s,s,s,s,s]", cli_str(m, "name"), cli_str(m, "state"),
+						ready, cli_str(m, "address"), restarts, age,
+						cli_str(json_object_get(m, "spec"), "uri")));
 	}
 	if (cli_opt(a, "ids"))
 		return 0;
@@ -319,7 +331,9 @@ int cmd_models_delete(struct cli *c, const struct cli_args *a, struct err *err)
 	for (int i = 0; i < a->count && r >= 0; i++) {
 		CLEANUP(free) char *path = model_path(a->positional[i], "");
 		CLEANUP(json) json_t *answer = NULL;
-		r = client_call(c->client, "DELETE", path, NULL, NULL, &answer, err);
+		char key[33];
+		cli_new_key(key);
+		r = client_call(c->client, "DELETE", path, NULL, key, &answer, err);
 		if (r >= 0)
 			cli_changed(c, json_incref(answer), "stopping %s", a->positional[i]);
 	}
@@ -341,9 +355,8 @@ static int read_request(const char *file, const json_t *metadata, json_t **ret, 
 		r = json_parse(buf_str(&text), text.len, REQUEST_BYTES_MAX, ret, err);
 	if (r < 0)
 		return err_wrap(err, "reading the request");
-	if (json_is_array(*ret)) /* bare rows */
-		*ret = json_pack("{s:o}", "instances", *ret);
-	return 0;
+	*ret = cli_model_request(*ret, metadata, err);
+	return *ret ? 0 : -err->code;
 }
 
 int cmd_models_predict(struct cli *c, const struct cli_args *a, struct err *err)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "local/local_int.h"
+#include "local/task_socket.h"
 #include "local/task_series.h"
 
 static struct local *local_of(struct backend *b)
@@ -79,6 +80,9 @@ static int launch(struct backend *b, const struct task_spec *spec, struct err *e
 		return err_set(err, ERR_INVALID, "'%s' is not a name for a task", spec->name);
 	if (spec->limits.gpu > 0)
 		return err_set(err, ERR_UNSUPPORTED, "this machine has no GPU for tasks; ask for none");
+	r = spec->kind == TASK_MODEL ? local_port_get(l, spec, err) : 0;
+	if (r < 0)
+		return r;
 	return t ? launch_after_removal(t, spec, err) : local_launch_new(l, spec, err);
 }
 
@@ -145,6 +149,27 @@ static int open_task(struct local *l, const char *task, struct err *err)
 	return fd == -ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no task '%s'", task) : fd;
 }
 
+static int set_weights(struct backend *b, const char *task, const char *weights, struct err *err)
+{
+	struct local_task *t = map_get(local_of(b)->tasks, task);
+	if (!t || t->step > STEP_WATCH)
+		return 0;
+	CLEANUP(fd) int folder_fd = local_task_open(t, err);
+	return folder_fd < 0 ? folder_fd
+			     : fd_write_file(folder_fd, FOLDER_WEIGHTS, weights, strlen(weights), 0600, err);
+}
+
+static int dial(struct backend *b, const char *task, struct err *err)
+{
+	CLEANUP(fd) int folder_fd = open_task(local_of(b), task, err);
+	return folder_fd < 0 ? folder_fd : task_socket_connect(folder_fd, FOLDER_CONTROL_SOCKET, err);
+}
+
+static void forget(struct backend *b, const char *owner)
+{
+	map_delete(local_of(b)->ports, owner);
+}
+
 static ssize_t log_read(struct backend *b, const char *task, int64_t offset, void *data, size_t len,
 			struct err *err)
 {
@@ -185,6 +210,7 @@ static void close_backend(struct backend *b)
 		loop_run_once(l->config.loop, 1000);
 	loop_timer_free(l->poll_timer);
 	map_free(l->tasks);
+	map_free(l->ports);
 	uids_close(l->uids);
 	free(l->tasks_folder);
 	free((char *)l->config.data_folder);
@@ -199,6 +225,9 @@ static const struct backend_ops ops = {
     .launch = launch,
     .stop = stop,
     .remove = remove_task,
+    .set_weights = set_weights,
+    .dial = dial,
+    .forget = forget,
     .log_read = log_read,
     .metrics_read = metrics_read,
     .describe = describe,
@@ -230,6 +259,7 @@ int local_new(const struct local_config *config, struct backend **ret, struct er
 	l->uids = uids;
 	l->capacity = machine_capacity();
 	l->tasks = map_new(local_task_free);
+	l->ports = map_new(local_port_free);
 	*ret = &l->base;
 	return 0;
 }

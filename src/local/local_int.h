@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The server's half of the room. Files: local.c (vtable), local_attach.c (what is there after a restart),
- * local_task.c (watching one task), local_launch.c and local_collect.c (work on the pool before and after the
- * shim).
+ * local_task.c (watching one task), local_port.c (addresses of models), local_launch.c and local_collect.c
+ * (work on the pool before and after the shim).
  */
 #ifndef LOCAL_LOCAL_INT_H
 #define LOCAL_LOCAL_INT_H
@@ -22,6 +22,7 @@ struct local {
 	struct uids *uids;
 	struct resources capacity; /* read once: the kernel's answer is a file to be opened and parsed */
 	struct map *tasks;	   /* name → struct local_task */
+	struct map *ports;	   /* owner to struct local_port */
 	struct backend_observer observer;
 	bool attached, closed;
 	struct loop_timer *poll_timer;
@@ -56,6 +57,7 @@ struct local_task {
 	struct loop_timer *retry_timer;
 	int64_t retry_ms;
 	bool noted_skipped, last_of_owner;
+	bool port_asked;	 /* its shim, for the socket */
 	bool unreported;	 /* being removed, and nobody was told that it exists */
 	struct task_spec *again; /* launched again while it is being removed */
 	struct err err;		 /* of the work on the pool */
@@ -76,9 +78,16 @@ bool local_task_work_done(struct local_task *t); /* first in each done: false = 
 int local_copy_spec(const struct task_spec *spec, struct task_spec *ret,
 		    struct err *err); /* into an initialised one */
 int local_launch_new(struct local *l, const struct task_spec *spec,
-		     struct err *err);	 /* a name that is free */
+		     struct err *err);				       /* a name that is free */
+void local_launch_failed(struct local_task *t, const struct err *err); /* before there was a shim */
 void local_launch(struct local_task *t); /* STEP_LAUNCH: writes the folder, then spawns */
 int local_plan(struct local *l, const struct task_spec *spec, struct task_plan *ret, struct err *err);
+
+/* local_port.c: the listening sockets of model services */
+/* The owner's socket, opened when there is none: a descriptor that stays ours, or -code. ERR_LIMIT. */
+int local_port_get(struct local *l, const struct task_spec *spec, struct err *err);
+void local_port_adopt(struct local_task *t, int folder_fd); /* after a restart, from a shim that has it */
+void local_port_free(void *port);
 
 /* local_collect.c */
 void local_collect(struct local_task *t); /* STEP_COLLECT, then reports */

@@ -68,7 +68,7 @@ static int export_model(struct local_task *t, int folder_fd, struct err *err)
 	CLEANUP(fd) int model_fd = r < 0 ? -1 : path_open(folder_fd, "model", O_RDONLY | O_DIRECTORY, 0, err);
 	if (model_fd < 0)
 		return r < 0 ? r : model_fd;
-	r = store_get_model(&at, &uri, t->spec.model_version, model_fd, err);
+	r = store_get_model(&at, &uri, t->spec.model_version, t->spec.model_weights, model_fd, err);
 	return r < 0 ? err_wrap(err, "fetching the model") : 0;
 }
 
@@ -136,6 +136,13 @@ static void fail_launch(struct local_task *t)
 	if (!t->retry_timer)
 		t->retry_timer = loop_timer_new(t->local->config.loop, on_retry, t);
 	loop_timer_set(t->retry_timer, 1000, 0);
+}
+
+void local_launch_failed(struct local_task *t, const struct err *err)
+{
+	t->step = STEP_LAUNCH;
+	t->err = *err;
+	fail_launch(t);
 }
 
 static void launch_done(void *arg)

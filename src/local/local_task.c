@@ -198,6 +198,7 @@ void local_task_examine(struct local_task *t)
 		watch_folder(t);
 		watch_process(t, folder_fd);
 		read_status(t, folder_fd);
+		local_port_adopt(t, folder_fd);
 	} else if (started && !t->child) {
 		ended(t, true);
 	} else if (!started && !t->child) {
@@ -222,11 +223,16 @@ void local_task_spawn(struct local_task *t)
 	int log_fd = folder_fd < 0 ? -1
 				   : openat(folder_fd, "shim.log",
 					    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char *argv[] = {"/proc/self/exe", "shim", t->folder, NULL};
-	const int fds[] = {-1, -1, log_fd};
+	int port_fd = t->spec.kind == TASK_MODEL ? local_port_get(t->local, &t->spec, &err) : -1;
+	if (t->spec.kind == TASK_MODEL && port_fd < 0) {
+		local_launch_failed(t, &err);
+		return;
+	}
+	char *argv[] = {"/proc/self/exe", "shim", t->folder, port_fd < 0 ? NULL : "3", NULL};
+	const int fds[] = {-1, -1, log_fd, port_fd};
 	const struct loop_spawn spawn = {.argv = argv,
 					 .fds = fds,
-					 .fd_count = ARRAY_LEN(fds),
+					 .fd_count = port_fd < 0 ? 3 : 4,
 					 .cwd = "/",
 					 .detached = true,
 					 .on_exit = on_child_exit,

@@ -69,6 +69,7 @@ static void apply_stop(struct shim *s)
 {
 	if (s->env)
 		env_build_cancel(s->env);
+	shim_health_stop(s); /* not ready any more, and that is as it should be */
 	if (s->sandbox)
 		sandbox_stop(s->sandbox, s->stop.grace_ms);
 }
@@ -87,6 +88,10 @@ static void on_folder(void *arg, const char *name)
 	struct shim *s = arg;
 	struct task_stop stop;
 	struct err err = ERR_INIT;
+	if (name && strcmp(name, FOLDER_WEIGHTS) == 0 && s->status.phase == TASK_READY) {
+		shim_model_read_weights(s);
+		shim_weights_changed(s);
+	}
 	if (name && strcmp(name, FOLDER_STOP) != 0)
 		return;
 	if (folder_read_stop(s->folder_fd, &stop, &err) == 0)
@@ -215,7 +220,9 @@ static int start_container(struct shim *s, struct err *err)
 						     .data_folder = s->data_folder,
 						     .env_path = s->env_path,
 						     .listen_fd = s->listen_fd,
-						     .ready_fd = s->ready_write_fd};
+						     .ready_fd = s->ready_write_fd,
+						     .control_fd = s->control_fd,
+						     .has_config = s->weights[0] != 0};
 	r = task_container_make(&s->container, &config, err);
 	if (r < 0)
 		return r;
@@ -374,8 +381,8 @@ static void shim_done(struct shim *s)
 
 int local_shim_main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: cloudml shim TASK_FOLDER\n");
+	if (argc != 2 && !(argc == 3 && atoi(argv[2]) > 2)) {
+		fprintf(stderr, "usage: cloudml shim TASK_FOLDER [LISTENING_DESCRIPTOR]\n");
 		return err_exit(ERR_INVALID);
 	}
 	signal(SIGHUP, SIG_IGN);
@@ -386,6 +393,11 @@ int local_shim_main(int argc, char **argv)
 	struct shim *s = MEM_NEW(struct shim);
 	struct err err = ERR_INIT;
 	s->folder_fd = s->lock_fd = s->listen_fd = s->ready_fd = s->ready_write_fd = -1;
+	s->port_fd = s->control_fd = -1;
+	if (argc == 3) {
+		s->listen_fd = atoi(argv[2]);
+		fcntl(s->listen_fd, F_SETFD, FD_CLOEXEC);
+	}
 	s->log.fd = s->series.fd = -1;
 	task_spec_init(&s->spec);
 	int r = loop_new(&s->loop, &err);

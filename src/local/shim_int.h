@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shim's one object. Files: shim.c (life), shim_report.c (status, metrics, log), shim_model.c (port and
- * pipe). */
+/* The shim's one object. Files: shim.c (life), shim_report.c (status, metrics, log), shim_model.c (sockets
+ * and pipe), shim_health.c (checks, weights). */
 #ifndef LOCAL_SHIM_INT_H
 #define LOCAL_SHIM_INT_H
 
@@ -51,10 +51,19 @@ struct shim {
 
 	/* shim_model.c */
 	int listen_fd, ready_fd, ready_write_fd, port;
+	int port_fd, control_fd; /* listening sockets in the folder */
+	struct loop_fd *port_watch;
+	/* As wished, and as asked for; in force is what the status says. */
+	char weights[TASK_WEIGHTS_MAX + 1], weights_asked[TASK_WEIGHTS_MAX + 1];
 	struct loop_fd *ready_watch;
 	char ready_text[8192];
 	size_t ready_len;
 	char *serve_error;
+
+	/* shim_health.c */
+	struct loop_timer *health_timer;
+	struct shim_ask *health_ask, *weights_ask; /* on their way; NULL = none */
+	int64_t unhealthy;			   /* checks that failed in a row */
 
 	struct task_exit record;
 	struct loop_timer *exit_timer;
@@ -75,5 +84,11 @@ void shim_sample(struct shim *s);
 int shim_model_open(struct shim *s, struct err *err); /* port and pipe */
 void shim_model_started(struct shim *s);	      /* the container has its copies */
 void shim_model_close(struct shim *s);
+void shim_model_read_weights(struct shim *s);
+
+/* shim_health.c: asks the model server whether it is ready, and tells it its weights */
+void shim_health_start(struct shim *s);
+void shim_health_stop(struct shim *s);
+void shim_weights_changed(struct shim *s); /* s->weights has what is wished */
 
 #endif

@@ -22,10 +22,10 @@ struct store_place {
 int store_get_file(const struct store_place *at, const char *key, int folder_fd, const char *path,
 		   struct err *err);
 /* A model, as version folders beneath folder_fd: a numbered folder keeps its number (only that of 'version'
- * when that is not 0), everything else goes to VERSION/ (1 when 0). uri->key: an object or a prefix.
- * ERR_NOT_FOUND. */
-int store_get_model(const struct store_place *at, const struct uri *uri, int64_t version, int folder_fd,
-		    struct err *err);
+ * when that is not 0, or those that have weights, as in core/service.h), everything else goes to VERSION/ (1
+ * when 0). uri->key: an object or a prefix. ERR_NOT_FOUND. */
+int store_get_model(const struct store_place *at, const struct uri *uri, int64_t version, const char *weights,
+		    int folder_fd, struct err *err);
 
 struct store_put_stats {
 	int64_t files, bytes, skipped;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "core/service.h"
 #include "local/store_copy.h"
 
 #define COPY_BYTES ((size_t)256 << 10)
@@ -62,6 +63,8 @@ struct model_scan {
 	const struct store_place *at;
 	const char *prefix; /* ends in '/' */
 	int64_t version;
+	const struct service_weight *weights; /* of weight_count: only these versions */
+	int weight_count;
 	int64_t files, bytes, found;
 	bool numbered; /* everything is in numbered folders */
 	int folder_fd;
@@ -114,13 +117,21 @@ static int look_at_object(struct model_scan *m, const struct blob_entry *e, stru
 	return 0;
 }
 
+static bool is_wanted(const struct model_scan *m, int64_t version)
+{
+	for (int i = 0; i < m->weight_count; i++)
+		if (m->weights[i].version == version)
+			return true;
+	return !m->weight_count && (!m->version || version == m->version);
+}
+
 static int get_object(struct model_scan *m, const struct blob_entry *e, struct err *err)
 {
 	int64_t version = 0;
 	const char *relative = e->key + strlen(m->prefix);
 	if (!*relative || str_ends(relative, "/"))
 		return 0;
-	if (m->numbered && m->version && starts_with_number(relative, &version) && version != m->version)
+	if (m->numbered && starts_with_number(relative, &version) && !is_wanted(m, version))
 		return 0;
 	CLEANUP(free)
 	char *path = m->numbered ? mem_strdup(relative)
@@ -139,9 +150,13 @@ static int get_single(const struct store_place *at, const struct uri *uri, int64
 	return store_get_file(at, uri->key, folder_fd, path, err);
 }
 
-int store_get_model(const struct store_place *at, const struct uri *uri, int64_t version, int folder_fd,
-		    struct err *err)
+int store_get_model(const struct store_place *at, const struct uri *uri, int64_t version, const char *weights,
+		    int folder_fd, struct err *err)
 {
+	struct service_weight wanted[SERVICE_VERSIONS_MAX];
+	int count = service_weights_parse(weights, wanted, err);
+	if (count < 0)
+		return count;
 	if (uri->key[0] && !str_ends(uri->key, "/")) {
 		struct blob_info info;
 		int r = at->store->ops->stat(at->store, at->org, at->bucket, uri->key, &info, err);
@@ -152,8 +167,13 @@ int store_get_model(const struct store_place *at, const struct uri *uri, int64_t
 	}
 	CLEANUP(free)
 	char *prefix = mem_printf("%s%s", uri->key, uri->key[0] && !str_ends(uri->key, "/") ? "/" : "");
-	struct model_scan m = {
-	    .at = at, .prefix = prefix, .version = version, .numbered = true, .folder_fd = folder_fd};
+	struct model_scan m = {.at = at,
+			       .prefix = prefix,
+			       .version = version,
+			       .weights = wanted,
+			       .weight_count = count,
+			       .numbered = true,
+			       .folder_fd = folder_fd};
 	int r = each_object(&m, look_at_object, err);
 	if (r == 0)
 		r = each_object(&m, get_object, err);
@@ -163,6 +183,10 @@ int store_get_model(const struct store_place *at, const struct uri *uri, int64_t
 		return err_set(err, ERR_NOT_FOUND,
 			       "no model at 'fds://%s/%s'; give the address of a SavedModel's folder or "
 			       "of an .onnx file",
+			       uri->bucket, uri->key);
+	if (count && !m.numbered)
+		return err_set(err, ERR_INVALID,
+			       "'fds://%s/%s' is one model; weights are for folders of numbered versions",
 			       uri->bucket, uri->key);
 	if (!m.found)
 		return err_set(err, ERR_NOT_FOUND, "no version %lld at 'fds://%s/%s'", (long long)version,

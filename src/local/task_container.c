@@ -116,7 +116,7 @@ static void set_variables(struct task_container *c, const struct task_container_
 		env_vars_set(&c->vars, "CLOUDML_CHECKPOINT_DIR=/checkpoints");
 	} else {
 		env_vars_set(&c->vars, "CLOUDML_MODEL_ID=%s", spec->owner);
-		env_vars_set(&c->vars, "LISTEN_FDS=2");
+		env_vars_set(&c->vars, "LISTEN_FDS=3");
 	}
 }
 
@@ -219,23 +219,34 @@ static int plan_model(struct task_container *c, const struct task_container_conf
 	r = make_writable(c, config, mem_printf("%s/work", config->folder), "/work", err);
 	if (r < 0)
 		return r;
-	const char *serve[] = {"/.cloudml/cloudml-serving",
-			       "--listen_fd",
-			       "3",
-			       "--ready_fd",
-			       "4",
-			       "--model_name",
-			       config->spec->model_name ? config->spec->model_name : "model",
-			       "--model_base_path",
-			       "/model",
-			       "--runtime_path",
-			       "/env",
-			       NULL};
-	add_stage(c, STAGE_SERVE, false, serve, NULL, NULL);
+	const char *common[] = {"/.cloudml/cloudml-serving",
+				"--listen_fd",
+				"3",
+				"--ready_fd",
+				"4",
+				"--control_fd",
+				"5",
+				"--drain_timeout",
+				"50s",
+				"--drain_idle",
+				"2s",
+				"--runtime_path",
+				"/env",
+				NULL};
+	const char *by_path[] = {"--model_name",
+				 config->spec->model_name ? config->spec->model_name : "model",
+				 "--model_base_path", "/model", NULL};
+	const char *by_config[] = {"--model_config_file", "/.cloudml/serving.config", NULL};
+	if (config->has_config)
+		add_mount(c, keep(c, mem_printf("%s/" FOLDER_SERVING_CONFIG, config->folder)), by_config[1],
+			  false);
+	add_stage(c, STAGE_SERVE, false, common, (char *const *)(config->has_config ? by_config : by_path),
+		  NULL);
 	c->fds[0] = config->listen_fd;
 	c->fds[1] = config->ready_fd;
+	c->fds[2] = config->control_fd;
 	c->spec.fds = c->fds;
-	c->spec.fd_count = 2;
+	c->spec.fd_count = 3;
 	return 0;
 }
 

@@ -19,16 +19,17 @@ struct task_container {
 	char **strings; /* owned; everything that was made for it */
 	size_t string_count;
 	char **argv[TASK_CONTAINER_STAGES_MAX]; /* owned arrays of strings owned elsewhere */
-	int fds[2];
+	int fds[3];
 };
 
 struct task_container_config {
 	const struct task_spec *spec; /* kept, as all of these, until task_container_done */
 	const struct task_plan *plan;
-	const char *folder;	 /* absolute */
-	const char *data_folder; /* absolute */
-	const char *env_path;	 /* finished environment */
-	int listen_fd, ready_fd; /* TASK_MODEL */
+	const char *folder;		     /* absolute */
+	const char *data_folder;	     /* absolute */
+	const char *env_path;		     /* finished environment */
+	int listen_fd, ready_fd, control_fd; /* TASK_MODEL */
+	bool has_config;		     /* TASK_MODEL: FOLDER_SERVING_CONFIG is there */
 };
 /* Makes the folders that the program writes to. ERR_NOT_FOUND, ERR_UNSUPPORTED (a program of ours is
  * missing), ERR_IO. */

@@ -12,6 +12,8 @@
 #define FOLDER_STATUS "status.json"
 #define FOLDER_STOP "stop.json"
 #define FOLDER_EXIT "exit.json"
+#define FOLDER_WEIGHTS "weights" /* of a model, as in core/service.h; else those of the specification */
+#define FOLDER_SERVING_CONFIG "serving.config" /* the model server's, when there are weights */
 #define FOLDER_LOCK "lock"
 #define FOLDER_STARTED "started"
 #define FOLDER_COLLECTED "collected"

@@ -42,6 +42,8 @@ static const struct flag flags[] = {
      "numeric address to listen on (default 127.0.0.1)"},
     {"listen_fd", FLAG_INT, PLACE(listen_fd), 0, 1 << 20, "FD",
      "inherited listening socket instead of a port (LISTEN_FDS=1 means 3)"},
+    {"control_fd", FLAG_INT, PLACE(control_fd), 0, 1 << 20, "FD",
+     "inherited listening socket of this process alone; the others accept when the models are loaded"},
     {"model_name", FLAG_TEXT, PLACE(model_name), 0, 0, "NAME", "name that clients use (default 'default')"},
     {"model_base_path", FLAG_TEXT, PLACE(model_base_path), 0, 0, "PATH",
      "folder of numbered versions, or a model itself (see docs/serving.md)"},
@@ -105,6 +107,8 @@ static const struct flag flags[] = {
      "from there to the end of the body (default 2m)"},
     {"drain_timeout", FLAG_TIME, PLACE(drain_ms), 0, 0, "TIME",
      "for requests in flight after SIGTERM (default 30s)"},
+    {"drain_idle", FLAG_TIME, PLACE(drain_idle_ms), 0, 0, "TIME",
+     "of that, for clients to leave connections that are idle (default 0: closed at once)"},
     {"ready_fd", FLAG_INT, PLACE(ready_fd), 0, 1 << 20, "FD",
      "gets one line of JSON when the models are loaded or one failed"},
 };

@@ -145,16 +145,36 @@ static void on_start_failed(void *arg)
 	call_fail_sys(arg, ECONNREFUSED);
 }
 
-void http_client_call(struct loop *loop, const struct http_call *call, http_call_done_fn *done, void *arg)
+static struct client_call *call_new(const struct http_call *call, http_call_done_fn *done, void *arg)
 {
 	struct client_call *c = MEM_NEW(struct client_call);
+	c->fd = -1;
 	c->address = mem_strdup(call->address);
 	c->done = done;
 	c->arg = arg;
 	http_response_reader_init(&c->reader, call->answer_max_bytes);
 	write_request(c, call);
-	if (call_connect(c) == 0)
+	return c;
+}
+
+static void call_start(struct client_call *c, struct loop *loop, int64_t timeout_ms, bool is_connected)
+{
+	if (is_connected)
 		c->watch = loop_fd_new(loop, c->fd, LOOP_READ | LOOP_WRITE, on_event, c, NULL);
 	c->timer = loop_timer_new(loop, c->watch ? on_timeout : on_start_failed, c);
-	loop_timer_set(c->timer, c->watch ? call->timeout_ms : 0, 0);
+	loop_timer_set(c->timer, c->watch ? timeout_ms : 0, 0);
+}
+
+void http_client_call(struct loop *loop, const struct http_call *call, http_call_done_fn *done, void *arg)
+{
+	struct client_call *c = call_new(call, done, arg);
+	call_start(c, loop, call->timeout_ms, call_connect(c) == 0);
+}
+
+void http_client_call_on(struct loop *loop, int fd, const struct http_call *call, http_call_done_fn *done,
+			 void *arg)
+{
+	struct client_call *c = call_new(call, done, arg);
+	c->fd = fd;
+	call_start(c, loop, call->timeout_ms, true);
 }

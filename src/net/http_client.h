@@ -22,5 +22,9 @@ struct http_call {
 typedef void http_call_done_fn(void *arg, struct http_response *response, const struct err *err);
 /* Borrows the call (copies what it needs). */
 void http_client_call(struct loop *loop, const struct http_call *call, http_call_done_fn *done, void *arg);
+/* The same on a connection that is there; call->address is its name in the headers and in messages. Takes fd,
+ * which does not block. */
+void http_client_call_on(struct loop *loop, int fd, const struct http_call *call, http_call_done_fn *done,
+			 void *arg);
 
 #endif

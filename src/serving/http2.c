@@ -248,6 +248,8 @@ void http2_accept(struct http2 *h, int fd)
 		connection_free(c);
 		return;
 	}
+	if (h->server->draining)
+		nghttp2_submit_shutdown_notice(c->session);
 	connection_event(&c->source, EPOLLIN);
 }
 
@@ -263,6 +265,17 @@ bool http2_drop_idle(struct http2 *h)
 		return true;
 	}
 	return false;
+}
+
+void http2_drain_notice(struct http2 *h)
+{
+	struct h2_connection *c;
+
+	LIST_EACH(c, &h->connections, node)
+	{
+		nghttp2_submit_shutdown_notice(c->session);
+		h2_connection_update(c);
+	}
 }
 
 void http2_drain(struct http2 *h)

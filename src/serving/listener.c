@@ -64,7 +64,7 @@ static void accept_event(struct loop_source *source, uint32_t events)
 				pause_accepting(k);
 			return;
 		}
-		if (is_full(l->server) && !make_room(l->server))
+		if (!k->is_control && is_full(l->server) && !make_room(l->server))
 			close(fd);
 		else
 			listener_sniff(l, fd, k->tls, &address, len);
@@ -157,7 +157,7 @@ static int add_socket(struct listener *l, int fd, struct err *err)
 	k->tls = l->server->tls != NULL;
 	r = fd_set_nonblock(fd, err);
 	if (r >= 0)
-		r = server_loop_add(l->server->loop, &k->source, EPOLLIN, err);
+		r = server_loop_add(l->server->loop, &k->source, l->waits ? 0 : EPOLLIN, err);
 	if (r < 0)
 		close(fd);
 	else
@@ -165,14 +165,29 @@ static int add_socket(struct listener *l, int fd, struct err *err)
 	return r;
 }
 
+static int add_control(struct listener *l, struct err *err)
+{
+	int r = l->server->options->control_fd < 0 ? 0 : add_socket(l, l->server->options->control_fd, err);
+
+	if (r >= 0 && l->count) {
+		l->sockets[0].is_control = true;
+		l->sockets[0].tls = false;
+		l->waits = true;
+	}
+	return r;
+}
+
 static int add_sockets(struct listener *l, struct err *err)
 {
 	const struct serving_options *o = l->server->options;
-	int r = add_socket(l, o->listen_fd >= 0 ? o->listen_fd : bind_port(o, o->port, err), err);
+	int r = add_control(l, err);
+
+	if (r >= 0)
+		r = add_socket(l, o->listen_fd >= 0 ? o->listen_fd : bind_port(o, o->port, err), err);
 
 	if (r >= 0)
 		log_info("serving.listen address=%s port=%d", o->listen_fd >= 0 ? "inherited" : o->address,
-			 bound_port(l->sockets[0].source.fd));
+			 bound_port(l->sockets[l->count - 1].source.fd));
 	if (r >= 0 && o->rest_port > 0 && (o->listen_fd >= 0 || o->rest_port != o->port)) {
 		r = add_socket(l, bind_port(o, o->rest_port, err), err);
 		if (r >= 0) {
@@ -208,10 +223,15 @@ int listener_new(struct server *s, struct listener **ret, struct err *err)
 	return 0;
 }
 
-void listener_free(struct listener *l)
+void listener_open(struct listener *l)
 {
-	if (!l)
-		return;
+	for (size_t i = 0; i < l->count && l->waits; i++)
+		server_loop_change(l->server->loop, &l->sockets[i].source, EPOLLIN);
+	l->waits = false;
+}
+
+void listener_stop(struct listener *l)
+{
 	for (size_t i = 0; i < l->count; i++) {
 		server_loop_timer_stop(l->server->loop, &l->sockets[i].pause);
 		server_loop_remove(l->server->loop, &l->sockets[i].source);
@@ -219,6 +239,15 @@ void listener_free(struct listener *l)
 	}
 	if (l->has_path)
 		unlink(l->server->options->socket_path);
+	l->has_path = false;
+	l->count = 0;
+}
+
+void listener_free(struct listener *l)
+{
+	if (!l)
+		return;
+	listener_stop(l);
 	listener_sniff_end(l);
 	free(l);
 }

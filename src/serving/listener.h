@@ -10,7 +10,11 @@ struct listener;
 /* Binds, or takes the inherited socket; the second port and the Unix socket when they are wanted; logs the
  * addresses. */
 int listener_new(struct server *s, struct listener **ret, struct err *err);
-/* Stops accepting, closes connections that have not said yet what they are. NULL is fine. */
+/* The models are loaded: with a control socket the other sockets accept from now on. */
+void listener_open(struct listener *l);
+/* Stops accepting; connections that have not said yet what they are may still do so. */
+void listener_stop(struct listener *l);
+/* Also closes connections that have not said yet what they are. NULL is fine. */
 void listener_free(struct listener *l);
 
 #endif

@@ -7,12 +7,13 @@
 #include <sys/socket.h>
 #include "serving/listener.h"
 
-#define SOCKETS_MAX 3 /* a port, a second port, a Unix socket */
+#define SOCKETS_MAX 4 /* a port, a second port, a Unix socket, the control socket */
 
 struct listen_socket {
 	struct listener *listener;
 	struct loop_source source;
 	struct loop_timer pause;
+	bool is_control;
 	bool tls; /* connections must begin with a handshake */
 };
 
@@ -20,6 +21,7 @@ struct listener {
 	struct server *server;
 	size_t count;
 	struct listen_socket sockets[SOCKETS_MAX];
+	bool waits;    /* those that are added do not accept yet */
 	bool has_path; /* the Unix socket's file is ours to remove */
 	struct list sniffing;
 };

@@ -29,7 +29,7 @@ struct running {
 	struct server server;
 	struct listener *listener;
 	struct loop_source signals;
-	struct loop_timer drain;
+	struct loop_timer drain, idle;
 	struct batch_rules batching;
 	struct reload first; /* the models of the start */
 	struct err load_err;
@@ -41,6 +41,7 @@ void serving_options_init(struct serving_options *o)
 	    .address = "127.0.0.1",
 	    .port = 8500,
 	    .listen_fd = -1,
+	    .control_fd = -1,
 	    .ready_fd = -1,
 	    .model_version = -1,
 	    .folder_poll_s = 1,
@@ -107,6 +108,21 @@ static void drain_timeout(struct loop_timer *t)
 	server_loop_stop(run->server.loop);
 }
 
+static void idle_timeout(struct loop_timer *t)
+{
+	struct running *run = CONTAINER_OF(t, struct running, idle);
+	struct server *s = &run->server;
+
+	listener_free(run->listener);
+	run->listener = NULL;
+	tls_drain(s->tls);
+	http1_drain(s->http1);
+	http2_drain(s->http2);
+	check_idle(s);
+}
+
+/* A client may be about to use a connection that looks idle to us. So at first it is told to leave, by the
+ * answer to its next request or by a GOAWAY that still allows for streams on their way. */
 static void drain(struct running *run)
 {
 	struct server *s = &run->server;
@@ -117,14 +133,17 @@ static void drain(struct running *run)
 	}
 	log_info("serving.drain calls=%d connections=%d", s->calls, s->connections);
 	s->draining = true;
-	listener_free(run->listener);
-	run->listener = NULL;
+	listener_stop(run->listener);
 	server_loop_timer_start(s->loop, &run->drain,
 				clock_monotonic_ns() + s->options->drain_ms * NS_PER_MS);
-	tls_drain(s->tls);
-	http1_drain(s->http1);
-	http2_drain(s->http2);
-	check_idle(s);
+	if (s->options->drain_idle_ms > 0) {
+		http2_drain_notice(s->http2);
+		server_loop_timer_start(s->loop, &run->idle,
+					clock_monotonic_ns() + s->options->drain_idle_ms * NS_PER_MS);
+		check_idle(s);
+	} else {
+		idle_timeout(&run->idle);
+	}
 }
 
 static void on_signal(struct loop_source *source, uint32_t events)
@@ -219,6 +238,8 @@ static void first_done(struct reload *r, const struct err *err)
 		return;
 	}
 	announce(run, NULL);
+	if (run->listener)
+		listener_open(run->listener);
 	model_life_poll(s->life);
 	server_release(s, NULL);
 }
@@ -284,6 +305,8 @@ static void stop(struct running *run)
 
 	if (s->loop)
 		server_loop_timer_stop(s->loop, &run->drain);
+	if (s->loop)
+		server_loop_timer_stop(s->loop, &run->idle);
 	listener_free(run->listener);
 	server_hold_done(s);
 	model_life_free(s->life);
@@ -297,7 +320,10 @@ static void stop(struct running *run)
 
 int serving_run(const struct serving_options *o, struct err *err)
 {
-	struct running run = {.server.options = o, .signals.fd = -1, .drain.on_timer = drain_timeout};
+	struct running run = {.server.options = o,
+			      .signals.fd = -1,
+			      .drain.on_timer = drain_timeout,
+			      .idle.on_timer = idle_timeout};
 	int r;
 
 	registry_init(&run.server.registry);

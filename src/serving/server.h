@@ -83,6 +83,8 @@ void http2_accept(struct http2 *h, int fd);
 bool http2_drop_idle(struct http2 *h); /* the same */
 /* Sends what was answered since the last call, in few writes; before the loop waits. */
 void http2_before_wait(struct http2 *h);
+/* Asks clients to open no more streams; those that come are answered. */
+void http2_drain_notice(struct http2 *h);
 void http2_drain(struct http2 *h); /* GOAWAY; connections close after their last answer */
 
 #endif

@@ -37,6 +37,10 @@ struct serving_options {
 	/* TLS on all of these: an SSLConfig in text, or files in PEM; NULL = none. See tls_files.h. */
 	const char *ssl_config_file, *tls_cert, *tls_key, *tls_client_ca;
 	bool plain_rest; /* rest_port goes without it */
+	/* An inherited listening socket of this process alone, -1 = none; taken. Everything is answered on it
+	 * from the start on; then the others accept only from when the models are loaded, so that processes
+	 * may share one socket. */
+	int control_fd;
 	int ready_fd; /* gets one line of JSON when the models are loaded or one failed, -1 = none; taken */
 
 	/* Which models: one by name and folder, or those of a file. */
@@ -74,6 +78,7 @@ struct serving_options {
 	int64_t header_timeout_ms; /* from the first byte to the end of the headers; absolute */
 	int64_t body_timeout_ms;   /* from the end of the headers to the end of the body; absolute */
 	int64_t drain_ms;	   /* after SIGTERM, for requests in flight */
+	int64_t drain_idle_ms;	   /* of that, for clients to leave connections that are idle */
 };
 
 void serving_options_init(struct serving_options *o);
