@@ -3,30 +3,11 @@
 #include "serving/tfrecord.h"
 
 #include <string.h>
+#include "base/crc32c.h"
 
 #define HEAD_BYTES 12
 #define TAIL_BYTES 4
-#define CASTAGNOLI 0x82f63b78u /* reflected */
 #define MASK_DELTA 0xa282ead8u
-
-/* Bit by bit over half bytes: warm-up files are small and read once. */
-uint32_t crc32c(uint32_t crc, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	uint32_t table[16];
-
-	for (uint32_t i = 0; i < 16; i++) {
-		table[i] = i;
-		for (int bit = 0; bit < 4; bit++)
-			table[i] = table[i] & 1 ? table[i] >> 1 ^ CASTAGNOLI : table[i] >> 1;
-	}
-	crc = ~crc;
-	for (size_t i = 0; i < len; i++) {
-		crc = crc >> 4 ^ table[(crc ^ p[i]) & 15];
-		crc = crc >> 4 ^ table[(crc ^ (uint32_t)(p[i] >> 4)) & 15];
-	}
-	return ~crc;
-}
 
 static uint32_t masked(const void *data, size_t len)
 {

@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t len); /* start with 0 */
 /* The record at the front of *rest, which moves behind it. Returns 1, or 0 at the end. ERR_CORRUPT,
  * ERR_TOO_LARGE above 'max' bytes. The record is a view. */
 int tfrecord_next(struct str *rest, size_t max, struct str *ret, struct err *err);
