@@ -36,7 +36,7 @@ static void stat_package(void *arg)
 	struct submission *s = arg;
 	struct blob_store *b = s->api->config.blobs;
 	struct blob_info info;
-	if (b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, &info, &s->err) >= 0)
+	if (b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, NULL, &info, NULL, &s->err) >= 0)
 		s->err = ERR_INIT;
 }
 
@@ -261,7 +261,7 @@ static int read_collected(struct metrics_read *m, struct err *err)
 	const char *org = api_principal(m->x)->org;
 	struct blob_get *get = NULL;
 	struct blob_info info;
-	int r = s->ops->get_open(s, org, org, m->key, &get, &info, err);
+	int r = s->ops->get_open(s, org, org, m->key, NULL, &get, &info, err);
 	if (r < 0)
 		return r == -ERR_NOT_FOUND ? 0 : r;
 	r = parse_object(s, get, info.size_bytes, &m->series, err);

@@ -69,7 +69,7 @@ static ssize_t read_collected(struct log_stream *l, int64_t offset, void *data, 
 	struct blob_get *get = NULL;
 	struct blob_info info;
 	*err = ERR_INIT;
-	int r = b->ops->get_open(b, l->who.org, l->who.org, l->key, &get, &info, err);
+	int r = b->ops->get_open(b, l->who.org, l->who.org, l->key, NULL, &get, &info, err);
 	if (r == -ERR_NOT_FOUND) { /* nothing was written yet */
 		*err = ERR_INIT;
 		return 0;

@@ -196,7 +196,7 @@ static int resolve_uri(struct blob_store *b, const char *org, struct service_spe
 		return r;
 	size_t len = strlen(uri.key);
 	if (str_ends(uri.key, ".onnx")) {
-		r = b->ops->stat(b, org, uri.bucket, uri.key, &info, err);
+		r = b->ops->stat(b, org, uri.bucket, uri.key, NULL, &info, NULL, err);
 		struct choice c = {uri.key, true, "onnx"};
 		if (r == 0)
 			set_source(spec, uri.bucket, &c);

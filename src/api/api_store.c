@@ -172,8 +172,8 @@ static void list_objects(struct http_exchange *x, void *app)
 static void open_object(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c,
-		    c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, &c->get, &c->info, &c->err));
+	call_result(c, c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, NULL, &c->get, &c->info,
+					       &c->err));
 }
 
 static ssize_t source_read(void *arg, int64_t offset, void *data, size_t len, struct err *err)
@@ -291,8 +291,9 @@ static const struct http_upload_ops object_upload = {upload_data, upload_end, up
 static void begin_object(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, c->content_type,
-						c->length, c->sha256, &c->put, &c->err));
+	struct blob_put_options o = {
+	    .content_type = c->content_type, .expected_size = c->length, .expected_sha256 = c->sha256};
+	call_result(c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, &o, &c->put, &c->err));
 }
 
 static void object_begun(void *arg)

@@ -1,278 +1,215 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listing in byte order of keys, reading no more folders than the page needs. */
+/* Lists: a walk over the index in the order of keys that leaps over what a common prefix stands for. */
 #include "blobs/blobs_int.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "base/buf.h"
 #include "base/mem.h"
-#include "base/path.h"
 
-/* What sorts: an object by its name, a folder by its name and '/'. */
-struct candidate {
-	char *name;
-	bool is_folder;
-};
+#define VERSIONS_BEFORE_LEAP 16 /* rows of one key that are read before a new search is cheaper */
 
-struct candidates {
-	struct candidate *items;
-	size_t count, cap;
-	size_t keep;  /* only so many of the smallest are wanted */
-	bool dropped; /* there were more */
-};
-
-struct lister {
-	struct blobs *store;
-	const char *bucket, *prefix, *after;
-	size_t prefix_len;
+struct walk {
+	struct index *ix;
+	uint64_t bucket;
+	struct str prefix, after;
 	char delimiter;
+	bool all_versions;
 	size_t limit;
-	struct blob_list *ret;
-	char key[URI_KEY_MAX + 2]; /* of the folder being read: "" or ends in '/' */
-	size_t key_len;
+	struct blob_list list;
+	struct buf key;	  /* of the row before */
+	struct buf start; /* where the next search begins */
+	size_t same;	  /* rows of that key so far */
+	bool leap;
 };
 
-static int compare_candidates(const void *a, const void *b)
+static void cleanup_walk(struct walk *w)
 {
-	return strcmp(((const struct candidate *)a)->name, ((const struct candidate *)b)->name);
+	buf_done(&w->key);
+	buf_done(&w->start);
+	blob_list_done(&w->list);
 }
 
-static void candidates_done(struct candidates *c)
+static bool has_prefix(struct str s, struct str prefix)
 {
-	for (size_t i = 0; i < c->count; i++)
-		free(c->items[i].name);
-	free(c->items);
-	*c = (struct candidates){0};
+	return s.len >= prefix.len && memcmp(s.data, prefix.data, prefix.len) == 0;
 }
 
-/* Sorts and drops all but the smallest 'keep'. */
-static void candidates_trim(struct candidates *c)
+static int compare(struct str a, struct str b)
 {
-	if (c->count)
-		qsort(c->items, c->count, sizeof(*c->items), compare_candidates);
-	while (c->count > c->keep) {
-		free(c->items[--c->count].name);
-		c->dropped = true;
-	}
+	int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+	return r ? r : (a.len > b.len) - (a.len < b.len);
 }
 
-static void candidates_add(struct candidates *c, char *name, bool is_folder)
+/* 'key' and what it starts are passed: the next search begins behind. */
+static void leap_over(struct walk *w, struct str key, bool whole_prefix)
 {
-	if (c->count == c->cap) {
-		if (c->count >= 2 * c->keep)
-			candidates_trim(c);
-		if (c->count == c->cap) {
-			c->cap = c->cap ? 2 * c->cap : 64;
-			c->items = mem_realloc(c->items, c->cap * sizeof(*c->items));
-		}
-	}
-	c->items[c->count++] = (struct candidate){name, is_folder};
+	buf_clear(&w->start);
+	buf_add(&w->start, key.data, key.len);
+	if (whole_prefix)
+		w->start.data[w->start.len - 1]++; /* no byte of UTF-8 is 0xff */
+	else
+		buf_addc(&w->start, '\0');
+	w->leap = true;
 }
 
-/* Whether something at or below the whole key may belong on the page. */
-static bool is_wanted(struct lister *l, const char *key, bool is_folder)
+static void append(struct walk *w, struct str key, bool is_prefix, const struct blob_info *info)
 {
-	size_t len = strlen(key);
-	bool inside = len >= l->prefix_len && memcmp(key, l->prefix, l->prefix_len) == 0;
-	bool above = is_folder && len < l->prefix_len && memcmp(key, l->prefix, len) == 0;
-	if (!inside && !above)
-		return false;
-	if (strcmp(key, l->after) > 0)
-		return true;
-	/* A folder before 'after' is passed, except the one that 'after' lies in; rolled up it is passed as
-	 * well. */
-	return is_folder && !(l->delimiter && inside) && strncmp(l->after, key, len) == 0;
-}
-
-/* Reads one folder of the store; those entries whose sorting name is greater than 'cursor' become candidates.
- */
-static int gather_from(struct lister *l, const char *folder, bool is_folder, const char *cursor,
-		       struct candidates *c, struct err *err)
-{
-	int fd = path_open(l->store->data_fd, folder, O_RDONLY | O_DIRECTORY, 0, err);
-	if (fd == -ERR_NOT_FOUND)
-		return 0;
-	if (fd < 0)
-		return fd;
-	CLEANUP(dir) DIR *d = fdopendir(fd);
-	if (!d) {
-		close(fd);
-		return err_sys(err, errno, "cannot read a folder of bucket '%s'", l->bucket);
-	}
-	for (struct dirent *e; (errno = 0, e = readdir(d));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    strcmp(e->d_name, OBJECTS_FOLDER) == 0)
-			continue;
-		size_t name_len = strlen(e->d_name);
-		if (l->key_len + name_len + is_folder >= sizeof(l->key))
-			continue;
-		memcpy(l->key + l->key_len, e->d_name, name_len);
-		strcpy(l->key + l->key_len + name_len, is_folder ? "/" : "");
-		const char *sorting = l->key + l->key_len;
-		if (strcmp(sorting, cursor) > 0 && is_wanted(l, l->key, is_folder))
-			candidates_add(c, mem_strdup(sorting), is_folder);
-		l->key[l->key_len] = '\0';
-	}
-	return errno ? err_sys(err, errno, "cannot read a folder of bucket '%s'", l->bucket) : 0;
-}
-
-static int gather(struct lister *l, const char *cursor, struct candidates *c, struct err *err)
-{
-	char path[OBJECT_PATH_MAX];
-	c->keep = l->limit + 1 - l->ret->count;
-	path_format(path, sizeof(path), "%s/%s" OBJECTS_FOLDER, l->bucket, l->key);
-	int r = gather_from(l, path, false, cursor, c, err);
-	if (r < 0)
-		return r;
-	path_format(path, sizeof(path), "%s/%s", l->bucket, l->key);
-	r = gather_from(l, path, true, cursor, c, err);
-	if (r < 0)
-		return r;
-	candidates_trim(c);
-	return 0;
-}
-
-/* 'path' is a folder below data/. Folders without objects are left by interrupted uploads. */
-static bool has_object(struct blobs *b, char *path, size_t cap)
-{
-	struct err ignored = ERR_INIT;
-	size_t len = strlen(path);
-	int fd = path_open(b->data_fd, path, O_RDONLY | O_DIRECTORY, 0, &ignored);
-	if (fd < 0)
-		return false;
-	CLEANUP(dir) DIR *d = fdopendir(fd);
-	if (!d) {
-		close(fd);
-		return false;
-	}
-	bool in_objects = str_ends(path, "/" OBJECTS_FOLDER);
-	bool found = false;
-	for (struct dirent *e; !found && (e = readdir(d));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (in_objects)
-			return true;
-		if (len + 1 + strlen(e->d_name) >= cap)
-			continue;
-		path[len] = '/';
-		strcpy(path + len + 1, e->d_name);
-		found = has_object(b, path, cap);
-		path[len] = '\0';
-	}
-	return found;
-}
-
-static bool is_full(const struct lister *l)
-{
-	return l->ret->truncated;
-}
-
-static void append(struct lister *l, bool is_prefix, const struct blob_info *info)
-{
-	struct blob_list *list = l->ret;
-	if (list->count == l->limit) {
-		list->truncated = true;
+	struct blob_list *l = &w->list;
+	if (l->count == w->limit) {
+		l->truncated = true;
 		return;
 	}
-	if ((list->count & (list->count - 1)) == 0)
-		list->entries =
-		    mem_realloc(list->entries, (list->count ? 2 * list->count : 1) * sizeof(*list->entries));
-	list->entries[list->count++] =
-	    (struct blob_entry){.key = mem_strdup(l->key), .is_prefix = is_prefix, .info = *info};
+	if ((l->count & (l->count - 1)) == 0)
+		l->entries = mem_realloc(l->entries, (l->count ? 2 * l->count : 1) * sizeof(*l->entries));
+	l->entries[l->count++] = (struct blob_entry){.key = mem_strndup(key.data, key.len),
+						     .is_prefix = is_prefix,
+						     .info = info ? *info : (struct blob_info){0}};
 }
 
-static int list_folder(struct lister *l, struct err *err);
-
-/* l->key is the whole key, with '/' at the end of a folder's. */
-static int visit(struct lister *l, bool is_folder, struct err *err)
+/* The common prefix that stands for 'key'; .len 0 when there is none. */
+static struct str common_prefix(const struct walk *w, struct str key)
 {
-	struct blob_info info = {0};
-	if (is_folder && l->delimiter && l->key_len >= l->prefix_len) {
-		char path[OBJECT_PATH_MAX + PATH_SEGMENT_MAX];
-		path_format(path, sizeof(path), "%s/%.*s", l->bucket, (int)(l->key_len - 1), l->key);
-		if (has_object(l->store, path, sizeof(path)))
-			append(l, true, &info);
+	const char *end = w->delimiter && key.len > w->prefix.len
+			      ? memchr(key.data + w->prefix.len, w->delimiter, key.len - w->prefix.len)
+			      : NULL;
+	return end ? (struct str){key.data, (size_t)(end + 1 - key.data)} : STR("");
+}
+
+static int visit(struct walk *w, struct str key, sqlite3_stmt *st, bool is_newest, struct err *err)
+{
+	struct str rolled = common_prefix(w, key);
+	if (rolled.len) {
+		if (compare(rolled, w->after) > 0)
+			append(w, rolled, true, NULL);
+		leap_over(w, rolled, true);
 		return 0;
 	}
-	if (is_folder)
-		return list_folder(l, err);
-	CLEANUP(fd) int fd = object_open(l->store, l->bucket, l->key, &info, err);
-	if (fd == -ERR_NOT_FOUND)
-		return 0; /* removed meanwhile */
-	if (fd < 0 && fd != -ERR_CORRUPT)
-		return fd;
-	/* A damaged object is shown, with size 0 and no ETag: reading it says what is wrong. */
-	append(l, false, fd < 0 ? &(struct blob_info){0} : &info);
+	CLEANUP(row) struct row row = {0};
+	CLEANUP(object) struct object o = {0};
+	index_row(st, 1, &row);
+	int r = row_object(&row, &o, err);
+	if (r < 0)
+		return r;
+	o.info.is_latest = is_newest;
+	append(w, key, false, &o.info);
 	return 0;
 }
 
-static int list_folder(struct lister *l, struct err *err)
+/* 1 = go on, 0 = the end. */
+static int walk_row(struct walk *w, sqlite3_stmt *st, struct err *err)
 {
-	size_t folder_len = l->key_len;
-	CLEANUP(free) char *cursor = mem_strdup("");
-	for (bool more = true; more && !is_full(l);) {
-		struct candidates c = {0};
-		int r = gather(l, cursor, &c, err);
-		for (size_t i = 0; r == 0 && i < c.count && !is_full(l); i++) {
-			strcpy(l->key + folder_len, c.items[i].name);
-			l->key_len = strlen(l->key);
-			r = visit(l, c.items[i].is_folder, err);
-			l->key_len = folder_len;
-			l->key[folder_len] = '\0';
-		}
-		/* Candidates that turned out to be empty or gone leave room for those that were dropped. */
-		more = c.dropped && c.count;
-		if (more) {
-			free(cursor);
-			cursor = mem_strdup(c.items[c.count - 1].name);
-		}
-		candidates_done(&c);
-		if (r < 0)
-			return r;
+	struct str key = index_blob(st, 0), before = {w->key.data, w->key.len};
+	if (!has_prefix(key, w->prefix))
+		return 0;
+	bool is_newest = !w->key.data || compare(key, before) != 0;
+	if (is_newest) {
+		buf_clear(&w->key);
+		buf_add(&w->key, key.data, key.len);
+		w->same = 0;
+	} else if (!w->all_versions) {
+		if (++w->same == VERSIONS_BEFORE_LEAP)
+			leap_over(w, key, false);
+		return 1;
 	}
+	bool is_marker = (unsigned)sqlite3_column_int64(st, 2) & RECORD_MARKER;
+	if (is_marker && !w->all_versions)
+		return 1;
+	int r = visit(w, key, st, is_newest, err);
+	return r < 0 ? r : !w->list.truncated;
+}
+
+static int walk(struct walk *w, sqlite3_stmt *st, struct err *err)
+{
+	int r = 1;
+	while (r > 0) {
+		r = index_step(w->ix, st, err);
+		if (r <= 0)
+			return r;
+		r = walk_row(w, st, err);
+		if (r <= 0 || !w->leap)
+			continue;
+		w->leap = false;
+		sqlite3_reset(st);
+		r = index_query(w->ix, INDEX_PAGE, &st, err, "ib", (int64_t)w->bucket,
+				(struct str){w->start.data, w->start.len});
+		r = r < 0 ? r : 1;
+	}
+	sqlite3_reset(st);
+	return r;
+}
+
+/* Where the list of versions goes on: behind one version of a key, or behind all of them. */
+static int begin_versions(struct walk *w, const char *after_version, sqlite3_stmt **ret, struct err *err)
+{
+	CLEANUP(row) struct row row = {0};
+	int r = index_find(w->ix, w->bucket, w->after, after_version, &row, err);
+	if (r < 0)
+		return r;
+	/* The version may be gone: its number still says where. */
+	uint64_t seq = r > 0 ? row.seq : strtoull(after_version, NULL, 16);
+	buf_clear(&w->key);
+	buf_add(&w->key, w->after.data, w->after.len);
+	return index_query(w->ix, INDEX_PAGE_FROM, ret, err, "ibi", (int64_t)w->bucket, w->after,
+			   (int64_t)seq);
+}
+
+static int begin_walk(struct walk *w, const char *after_version, sqlite3_stmt **ret, struct err *err)
+{
+	if (after_version && w->after.len)
+		return begin_versions(w, after_version, ret, err);
+	if (w->after.len && compare(w->after, w->prefix) >= 0)
+		leap_over(w, w->after, false);
+	else
+		buf_add(&w->start, w->prefix.data, w->prefix.len);
+	w->leap = false;
+	return index_query(w->ix, INDEX_PAGE, ret, err, "ib", (int64_t)w->bucket,
+			   (struct str){w->start.data, w->start.len});
+}
+
+static int list(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
+		const char *after, const char *after_version, char delimiter, size_t limit, bool all_versions,
+		struct blob_list *ret, struct err *err)
+{
+	struct blobs *b = blobs_of(s);
+	struct bucket known;
+	int r = bucket_find(b, org, bucket, &known, err);
+	if (r < 0)
+		return r;
+	if (prefix && strlen(prefix) > BLOB_KEY_MAX)
+		return err_set(err, ERR_INVALID, "prefix is longer than %d bytes", BLOB_KEY_MAX);
+	if (after && strlen(after) > 2 * BLOB_KEY_MAX)
+		return err_set(err, ERR_INVALID, "place to go on from is longer than %d bytes",
+			       2 * BLOB_KEY_MAX);
+	CLEANUP(walk)
+	struct walk w = {.bucket = known.id,
+			 .prefix = str_from(prefix ? prefix : ""),
+			 .after = str_from(after ? after : ""),
+			 .delimiter = delimiter,
+			 .all_versions = all_versions,
+			 .limit = limit > BLOB_LIST_MAX ? BLOB_LIST_MAX : limit};
+	if (limit > 0 && (r = reader_take(b, &w.ix, err)) == 0) {
+		sqlite3_stmt *st;
+		r = begin_walk(&w, after_version, &st, err);
+		if (r >= 0)
+			r = walk(&w, st, err);
+		reader_give(b, w.ix);
+	}
+	if (r < 0)
+		return r;
+	*ret = w.list;
+	w.list = (struct blob_list){0};
 	return 0;
 }
 
 int list_objects(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
 		 const char *after, char delimiter, size_t limit, struct blob_list *ret, struct err *err)
 {
-	int r = bucket_check(blobs_of(s), org, bucket, err);
-	if (r < 0)
-		return r;
-	if (delimiter && delimiter != '/')
-		return err_set(err, ERR_UNSUPPORTED, "delimiter '%c' is not supported; use '/'", delimiter);
-	prefix = prefix ? prefix : "";
-	if (strlen(prefix) > URI_KEY_MAX)
-		return err_set(err, ERR_INVALID, "prefix is longer than %d bytes", URI_KEY_MAX);
-	struct blob_list list = {0};
-	struct lister l = {.store = blobs_of(s),
-			   .bucket = bucket,
-			   .prefix = prefix,
-			   .prefix_len = strlen(prefix),
-			   .after = after ? after : "",
-			   .delimiter = delimiter,
-			   .ret = &list};
-	l.limit = limit > BLOB_LIST_MAX ? BLOB_LIST_MAX : limit;
-	const char *slash = strrchr(prefix, '/');
-	if (slash) {
-		/* A prefix whose folder is no clean path has no keys below it. */
-		struct err ignored = ERR_INIT;
-		if (path_check(prefix, (size_t)(slash - prefix), &ignored) < 0) {
-			*ret = list;
-			return 0;
-		}
-		l.key_len = (size_t)(slash + 1 - prefix);
-		memcpy(l.key, prefix, l.key_len);
-	}
-	r = limit ? list_folder(&l, err) : 0;
-	if (r < 0) {
-		blob_list_done(&list);
-		return r;
-	}
-	*ret = list;
-	return 0;
+	return list(s, org, bucket, prefix, after, NULL, delimiter, limit, false, ret, err);
+}
+
+int list_versions(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
+		  const char *after, const char *after_version, char delimiter, size_t limit,
+		  struct blob_list *ret, struct err *err)
+{
+	return list(s, org, bucket, prefix, after, after_version, delimiter, limit, true, ret, err);
 }

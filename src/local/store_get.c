@@ -48,7 +48,7 @@ int store_get_file(const struct store_place *at, const char *key, int folder_fd,
 		return r;
 	struct blob_get *get = NULL;
 	struct blob_info info;
-	r = at->store->ops->get_open(at->store, at->org, at->bucket, key, &get, &info, err);
+	r = at->store->ops->get_open(at->store, at->org, at->bucket, key, NULL, &get, &info, err);
 	if (r < 0)
 		return r;
 	CLEANUP(fd) int fd = path_open(folder_fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, err);
@@ -159,7 +159,7 @@ int store_get_model(const struct store_place *at, const struct uri *uri, int64_t
 		return count;
 	if (uri->key[0] && !str_ends(uri->key, "/")) {
 		struct blob_info info;
-		int r = at->store->ops->stat(at->store, at->org, at->bucket, uri->key, &info, err);
+		int r = at->store->ops->stat(at->store, at->org, at->bucket, uri->key, NULL, &info, NULL, err);
 		if (r == 0)
 			return get_single(at, uri, version, folder_fd, err);
 		if (r != -ERR_NOT_FOUND)

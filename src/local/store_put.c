@@ -38,8 +38,8 @@ int store_put_fd(const struct store_place *at, const char *key, const char *cont
 {
 	struct blob_put *put = NULL;
 	struct blob_info info;
-	int r =
-	    at->store->ops->put_begin(at->store, at->org, at->bucket, key, content_type, -1, NULL, &put, err);
+	struct blob_put_options o = {.content_type = content_type, .expected_size = -1};
+	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, &o, &put, err);
 	if (r < 0)
 		return r;
 	r = copy_in(at, put, fd, err);
@@ -53,18 +53,8 @@ int store_put_fd(const struct store_place *at, const char *key, const char *cont
 int store_put_bytes(const struct store_place *at, const char *key, const char *content_type, const void *data,
 		    size_t len, struct err *err)
 {
-	struct blob_put *put = NULL;
-	struct blob_info info;
-	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, content_type, (int64_t)len,
-					  NULL, &put, err);
-	if (r < 0)
-		return r;
-	r = len ? at->store->ops->put_write(put, data, len, err) : 0;
-	if (r < 0) {
-		at->store->ops->put_abort(put);
-		return r;
-	}
-	return at->store->ops->put_commit(put, &info, err);
+	struct blob_put_options o = {.content_type = content_type, .expected_size = (int64_t)len};
+	return blob_put(at->store, at->org, at->bucket, key, &o, data, len, NULL, err);
 }
 
 /* ---- trees ---- */

@@ -20,11 +20,8 @@ static struct blob_store *new_store(const char *const *keys)
 	EXPECT_OK(blobs_open(folder, &s, &err), &err);
 	EXPECT_OK(s->ops->bucket_create(s, "org", "org", &err), &err);
 	for (; *keys; keys++) {
-		struct blob_put *put = NULL;
-		struct blob_info info;
-		EXPECT_OK(s->ops->put_begin(s, "org", "org", *keys, "", 1, NULL, &put, &err), &err);
-		EXPECT_OK(s->ops->put_write(put, "x", 1, &err), &err);
-		EXPECT_OK(s->ops->put_commit(put, &info, &err), &err);
+		struct blob_put_options o = {.expected_size = 1};
+		EXPECT_OK(blob_put(s, "org", "org", *keys, &o, "x", 1, NULL, &err), &err);
 	}
 	return s;
 }

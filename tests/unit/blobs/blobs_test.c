@@ -3,7 +3,10 @@
 #include "unit/blobs/blobs_test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
 #include "base/digest.h"
+#include "base/fd.h"
 
 struct blob_store *store_open(const char *dir)
 {
@@ -22,16 +25,8 @@ void store_close(struct blob_store *s)
 
 int store_put(struct blob_store *s, const char *key, const void *data, size_t len, struct err *err)
 {
-	struct blob_put *p = NULL;
-	int r = s->ops->put_begin(s, ORG, BUCKET, key, NULL, (int64_t)len, NULL, &p, err);
-	if (r < 0)
-		return r;
-	r = s->ops->put_write(p, data, len, err);
-	if (r < 0) {
-		s->ops->put_abort(p);
-		return r;
-	}
-	return s->ops->put_commit(p, NULL, err);
+	struct blob_put_options o = {.expected_size = (int64_t)len};
+	return blob_put(s, ORG, BUCKET, key, &o, data, len, NULL, err);
 }
 
 void store_puts(struct blob_store *s, const char *key, const char *text)
@@ -44,7 +39,7 @@ int store_get(struct blob_store *s, const char *key, struct buf *ret, struct err
 {
 	struct blob_get *g = NULL;
 	struct blob_info info;
-	int r = s->ops->get_open(s, ORG, BUCKET, key, &g, &info, err);
+	int r = s->ops->get_open(s, ORG, BUCKET, key, NULL, &g, &info, err);
 	if (r < 0)
 		return r;
 	char chunk[4096], hex[DIGEST_HEX_LEN + 1];
@@ -77,13 +72,43 @@ char *store_keys(struct blob_store *s, const char *prefix, const char *after, ch
 	return buf_steal(&b);
 }
 
-size_t count_entries(const char *dir, const char *below)
+static size_t count_folder(const char *path)
 {
-	CLEANUP(free) char *path = mem_printf("%s/%s", dir, below);
 	CLEANUP(dir) DIR *d = opendir(path);
 	assert_non_null(d);
 	size_t count = 0;
 	while (readdir(d))
 		count++;
 	return count - 2;
+}
+
+size_t count_files(const char *dir)
+{
+	size_t count = 0;
+	for (int i = 0; i < 256; i++) {
+		CLEANUP(free) char *path = mem_printf("%s/objects/files/%02x", dir, i);
+		count += count_folder(path);
+	}
+	return count;
+}
+
+void store_damage(const char *dir, const char *file, off_t at)
+{
+	CLEANUP(free) char *path = mem_printf("%s/objects/%s", dir, file);
+	CLEANUP(fd) int fd = open(path, O_RDWR);
+	unsigned char c;
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 0x40;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+}
+
+off_t find_bytes(const char *dir, const char *file, const char *text)
+{
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+	CLEANUP(free) char *path = mem_printf("%s/objects/%s", dir, file);
+	EXPECT_OK(fd_read_file(AT_FDCWD, path, 64 << 20, &b, &err), &err);
+	char *found = memmem(b.data, b.len, text, strlen(text));
+	assert_non_null(found);
+	return found - b.data;
 }

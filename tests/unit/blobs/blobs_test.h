@@ -7,9 +7,11 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "blobs/blobs.h"
+#include "blobs/blobs_record.h"
 
 #define ORG "team"
 #define BUCKET "team"
+#define OPTIONS(...) ((struct blob_put_options){__VA_ARGS__})
 
 /* Opens the store below 'dir' and makes BUCKET. Returns owned. */
 struct blob_store *store_open(const char *dir);
@@ -24,6 +26,8 @@ void store_puts(struct blob_store *s, const char *key, const char *text); /* mus
 int store_get(struct blob_store *s, const char *key, struct buf *ret, struct err *err);
 /* Keys of one page, joined by ' '; owned. '+' at the end when truncated. */
 char *store_keys(struct blob_store *s, const char *prefix, const char *after, char delimiter, size_t limit);
-size_t count_entries(const char *dir, const char *below); /* of a folder, "." and ".." not counted */
+size_t count_files(const char *dir);				       /* data files of the store */
+void store_damage(const char *dir, const char *file, off_t at);	       /* turns one bit over */
+off_t find_bytes(const char *dir, const char *file, const char *text); /* where in the file; must be there */
 
 #endif
