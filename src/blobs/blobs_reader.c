@@ -81,8 +81,8 @@ int reader_find(struct blobs *b, const struct bucket *bucket, const char *key, c
 	if (r > 0 && (ret_row->flags & RECORD_MARKER) && version)
 		return err_set(err, ERR_METHOD, "version '%s' of '%s' is a delete marker", version, key);
 	if (r == 0 || (ret_row->flags & RECORD_MARKER))
-		return err_set(err, ERR_NOT_FOUND,
-			       version ? "object '%s' has no such version" : "there is no object '%s'", key);
+		return err_set(err, ERR_NOT_FOUND, "there is no object '%s'%s in bucket '%s'", key,
+			       version ? " of that version" : "", bucket->name);
 	r = row_object(ret_row, ret, err);
 	ret->info.is_latest = is_latest;
 	return r < 0 ? err_wrap(err, "object '%s'", key) : 0;

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-#define GROW_BYTES (8 << 20) /* given to the file ahead of the writing, so that a sync changes no size */
+#define GROW_BYTES (1 << 20) /* given to the file ahead of the writing, so that a sync changes no size */
 #define WINDOW_BYTES (4 << 20)
 #define RECORD_MAX                                                                                           \
 	(RECORD_HEADER_BYTES + BLOB_KEY_MAX + BLOB_UPLOAD_ID_MAX + RECORD_BODY_MAX + RECORD_DATA_MAX +       \

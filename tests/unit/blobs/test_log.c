@@ -108,7 +108,7 @@ static void change(struct blob_store *s, unsigned step)
 TEST(a_lost_index_is_made_anew_from_the_log)
 {
 	struct err err = ERR_INIT;
-	for (int round = 0; round < 6; round++) {
+	for (int round = 0; round < 4; round++) {
 		const char *dir = test_dir();
 		CLEANUP(store) struct blob_store *s = store_open(dir);
 		if (round % 2)
@@ -137,7 +137,7 @@ static void add_segment(const char *dir, unsigned number)
 TEST(compaction_loses_nothing_also_when_the_index_is_lost_after_it)
 {
 	struct err err = ERR_INIT;
-	for (int round = 0; round < 6; round++) {
+	for (int round = 0; round < 4; round++) {
 		const char *dir = test_dir();
 		CLEANUP(store) struct blob_store *s = store_open(dir);
 		if (round % 2)
