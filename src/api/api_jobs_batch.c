@@ -84,7 +84,8 @@ static void stat_packages(void *arg)
 			continue;
 		int r = uri_parse(job->spec.package, &uri, err);
 		if (r >= 0)
-			r = s->ops->stat(s, api_principal(b->x)->org, uri.bucket, uri.key, &info, err);
+			r = s->ops->stat(s, api_principal(b->x)->org, uri.bucket, uri.key, NULL, &info, NULL,
+					 err);
 		if (r == -ERR_NOT_FOUND)
 			err_set(err, ERR_INVALID, "package '%.200s' is not in the store; upload it first",
 				job->spec.package);

@@ -3,6 +3,7 @@
  * that checks what it gets. */
 #include <assert.h>
 #include <string.h>
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "serving/inference.h"
 #include "serving/tfrecord.h"
