@@ -36,7 +36,8 @@ static void stat_package(void *arg)
 	struct submission *s = arg;
 	struct blob_store *b = s->api->config.blobs;
 	struct blob_info info;
-	if (b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, NULL, &info, NULL, &s->err) >= 0)
+	if (b->ops->stat(b, api_principal(s->x)->org, s->package.bucket, s->package.key, NULL, &info, NULL,
+			 &s->err) >= 0)
 		s->err = ERR_INIT;
 }
 

@@ -20,8 +20,8 @@
 
 #define BLOB_KEY_MAX 1024
 #define BLOB_LIST_MAX 1000
-#define BLOB_ATTRIBUTES_MAX 16384 /* bytes that belong to an object or bucket and mean nothing to the store  \
-				   */
+/* Bytes that belong to an object or bucket and mean nothing to the store. */
+#define BLOB_ATTRIBUTES_MAX 16384
 #define BLOB_ETAG_MAX 71
 #define BLOB_VERSION_MAX 16
 #define BLOB_UPLOAD_ID_MAX 32

@@ -159,7 +159,8 @@ int store_get_model(const struct store_place *at, const struct uri *uri, int64_t
 		return count;
 	if (uri->key[0] && !str_ends(uri->key, "/")) {
 		struct blob_info info;
-		int r = at->store->ops->stat(at->store, at->org, at->bucket, uri->key, NULL, &info, NULL, err);
+		int r =
+		    at->store->ops->stat(at->store, at->org, at->bucket, uri->key, NULL, &info, NULL, err);
 		if (r == 0)
 			return get_single(at, uri, version, folder_fd, err);
 		if (r != -ERR_NOT_FOUND)

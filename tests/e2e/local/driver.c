@@ -121,7 +121,8 @@ static int op_get(const json_t *j, struct err *err)
 	CLEANUP(free) char *data = mem_alloc(LOG_MAX);
 	struct blob_get *get = NULL;
 	struct blob_info info;
-	int r = blobs->ops->get_open(blobs, text(j, "org"), text(j, "org"), text(j, "key"), NULL, &get, &info, err);
+	int r = blobs->ops->get_open(blobs, text(j, "org"), text(j, "org"), text(j, "key"), NULL, &get, &info,
+				     err);
 	if (r < 0)
 		return r;
 	ssize_t n = blobs->ops->get_read(get, 0, data, LOG_MAX, err);
