@@ -96,8 +96,8 @@ static const struct blob_ops ops = {
     .upload_stat = upload_stat,
     .upload_list = upload_list,
     .part_list = part_list,
-    .quota_set = quota_set,
-    .usage = usage,
+    .quota_set = org_quota_set,
+    .usage = org_usage,
 };
 
 static int open_folder(int at, const char *name, int *ret, struct err *err)

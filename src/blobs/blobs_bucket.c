@@ -93,8 +93,8 @@ void bucket_tally(struct blobs *b, const struct tally *t)
 	pthread_rwlock_unlock(&b->names);
 }
 
-int quota_check(struct blobs *b, const struct tally *t, const char *org, int64_t bytes, int64_t objects,
-		struct err *err)
+int room_check(struct blobs *b, const struct tally *t, const char *org, int64_t bytes, int64_t objects,
+	       struct err *err)
 {
 	pthread_rwlock_rdlock(&b->names);
 	const struct usage *u = map_get(b->usages, org);
@@ -249,7 +249,7 @@ int bucket_list(struct blob_store *s, const char *org, struct blob_list *ret, st
 	return 0;
 }
 
-void quota_set(struct blob_store *s, const char *org, int64_t bytes, int64_t objects)
+void org_quota_set(struct blob_store *s, const char *org, int64_t bytes, int64_t objects)
 {
 	struct blobs *b = blobs_of(s);
 	pthread_rwlock_wrlock(&b->names);
@@ -259,7 +259,8 @@ void quota_set(struct blob_store *s, const char *org, int64_t bytes, int64_t obj
 	pthread_rwlock_unlock(&b->names);
 }
 
-int usage(struct blob_store *s, const char *org, int64_t *ret_bytes, int64_t *ret_objects, struct err *err)
+int org_usage(struct blob_store *s, const char *org, int64_t *ret_bytes, int64_t *ret_objects,
+	      struct err *err)
 {
 	struct blobs *b = blobs_of(s);
 	pthread_rwlock_rdlock(&b->names);

@@ -104,7 +104,7 @@ static int prepare_put(struct blobs *b, struct change *c, const struct tally *t,
 	struct bucket k;
 	int r = find_bucket(b, c, &k, err);
 	if (r < 0 || (r = check_conditions(b, c, err)) < 0 ||
-	    (r = quota_check(b, t, c->org, c->object.info.size_bytes, 1, err)) < 0)
+	    (r = room_check(b, t, c->org, c->object.info.size_bytes, 1, err)) < 0)
 		return r;
 	begin_record(b, c);
 	c->record.flags = version_flags(&k);
@@ -276,7 +276,7 @@ static int find_upload(struct blobs *b, struct change *c, struct err *err)
 static int prepare_part(struct blobs *b, struct change *c, const struct tally *t, struct err *err)
 {
 	int r = find_upload(b, c, err);
-	if (r < 0 || (r = quota_check(b, t, c->org, c->object.info.size_bytes, 0, err)) < 0)
+	if (r < 0 || (r = room_check(b, t, c->org, c->object.info.size_bytes, 0, err)) < 0)
 		return r;
 	begin_record(b, c);
 	c->record.number = c->number;

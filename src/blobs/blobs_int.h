@@ -152,8 +152,8 @@ int buckets_load(struct blobs *b, struct err *err);	   /* names and sums, from t
 void bucket_note(struct blobs *b, const struct record *r); /* of a record that was written */
 void bucket_tally(struct blobs *b, const struct tally *t);
 /* ERR_QUOTA when so much more is too much. */
-int quota_check(struct blobs *b, const struct tally *t, const char *org, int64_t bytes, int64_t objects,
-		struct err *err);
+int room_check(struct blobs *b, const struct tally *t, const char *org, int64_t bytes, int64_t objects,
+	       struct err *err);
 int bucket_create(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 int bucket_delete(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 int bucket_remove(struct blob_store *s, const char *org, const char *bucket, struct err *err);
@@ -162,8 +162,9 @@ int bucket_stat(struct blob_store *s, const char *org, const char *bucket, struc
 int bucket_set(struct blob_store *s, const char *org, const char *bucket, enum blob_versioning versioning,
 	       const char *attributes, struct err *err);
 int bucket_list(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
-void quota_set(struct blob_store *s, const char *org, int64_t bytes, int64_t objects);
-int usage(struct blob_store *s, const char *org, int64_t *ret_bytes, int64_t *ret_objects, struct err *err);
+void org_quota_set(struct blob_store *s, const char *org, int64_t bytes, int64_t objects);
+int org_usage(struct blob_store *s, const char *org, int64_t *ret_bytes, int64_t *ret_objects,
+	      struct err *err);
 
 /* A change on its way: made by a call, prepared and written by the committing thread. */
 struct change;

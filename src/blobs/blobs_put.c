@@ -73,7 +73,7 @@ static int begin(struct blobs *b, const struct change_kind *kind, const char *or
 	if (r < 0 || (r = blob_key_check(key, err)) < 0 || (r = options_check(b, o, err)) < 0)
 		return r;
 	struct tally none = {0};
-	r = quota_check(b, &none, org, o->expected_size > 0 ? o->expected_size : 0, kind == &change_put, err);
+	r = room_check(b, &none, org, o->expected_size > 0 ? o->expected_size : 0, kind == &change_put, err);
 	if (r < 0)
 		return r;
 	struct blob_put *p = MEM_NEW(struct blob_put);
