@@ -19,6 +19,10 @@
 #include "ctl/ctl.h"
 #include "loop/loop.h"
 
+/* Far above what people do, low enough that a client that runs wild leaves room for others. */
+#define API_USER_RATE 50000
+#define API_ORG_RATE 100000
+
 struct api;
 struct api_config { /* all kept */
 	struct loop *loop;
@@ -32,6 +36,7 @@ struct api_config { /* all kept */
 	const char *address;	       /* to listen on */
 	int port;		       /* 0 = any */
 	const char *const *host_names; /* see net/http_server.h */
+	int user_rate, org_rate; /* units of cost a second, of one user and one organisation; 0 = no limit */
 };
 int api_new(const struct api_config *config, struct api **ret, struct err *err);
 int api_port(const struct api *a);

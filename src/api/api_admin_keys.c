@@ -45,10 +45,10 @@ const struct http_route api_key_routes[] = {
     {"GET", "/api/v1/orgs/{org}/keys", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, list_keys, "keys",
      "List keys: of all for an administrator, else one's own", list_params, NULL, "KeyList", 200},
     {"POST", "/api/v1/orgs/{org}/keys", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_JSON, 4096, post_key, "keys",
-     "Make a key; its token is in this answer and nowhere else", NULL, "NewKey", "CreatedKey", 201},
+     "Make a key; its token is in this answer and nowhere else", NULL, "NewKey", "CreatedKey", 201, 100},
     {"DELETE", "/api/v1/orgs/{org}/keys/{id}", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, delete_key,
      "keys", "Revoke a key, at once and for what it holds open", NULL, NULL, NULL, 204},
     {"POST", "/api/v1/orgs/{org}/keys/{id}/rotate", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, rotate_key,
-     "keys", "Put a new key in the place of one, which ends at once", NULL, NULL, "CreatedKey", 201},
+     "keys", "Put a new key in the place of one, which ends at once", NULL, NULL, "CreatedKey", 201, 100},
     {.method = NULL},
 };

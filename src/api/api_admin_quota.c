@@ -38,6 +38,6 @@ const struct http_route api_quota_routes[] = {
      "What an organisation may hold, and holds", NULL, NULL, "QuotaState", 200},
     {"PATCH", "/api/v1/orgs/{org}/quota", HTTP_PLATFORM | HTTP_OF_ORG, HTTP_BODY_JSON, 16384, patch_quota,
      "quotas", "Change what an organisation may hold; fields that are left out stay", NULL, "Quota",
-     "QuotaState", 200},
+     "QuotaState", 200, 20},
     {.method = NULL},
 };

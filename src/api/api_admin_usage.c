@@ -73,8 +73,8 @@ static const struct http_param usage_params[] = {
 
 const struct http_route api_usage_routes[] = {
     {"GET", "/api/v1/usage", HTTP_PLATFORM, HTTP_BODY_NONE, 0, get_all_usage, "usage",
-     "CPU-, memory- and GPU-hours of all organisations", all_params, NULL, "UsageList", 200},
+     "CPU-, memory- and GPU-hours of all organisations", all_params, NULL, "UsageList", 200, 1000},
     {"GET", "/api/v1/orgs/{org}/usage", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, get_usage, "usage",
-     "CPU-, memory- and GPU-hours of an organisation", usage_params, NULL, "UsageList", 200},
+     "CPU-, memory- and GPU-hours of an organisation", usage_params, NULL, "UsageList", 200, 100},
     {.method = NULL},
 };

@@ -52,7 +52,7 @@ const struct http_route api_user_routes[] = {
     {"GET", "/api/v1/orgs/{org}/users", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, list_users, "users",
      "List users", page_params, NULL, "UserList", 200},
     {"POST", "/api/v1/orgs/{org}/users", HTTP_ADMIN | HTTP_OF_ORG, HTTP_BODY_JSON, 4096, post_user, "users",
-     "Make a user", NULL, "NewUser", "User", 201},
+     "Make a user", NULL, "NewUser", "User", 201, 20},
     {"GET", "/api/v1/orgs/{org}/users/{user}", HTTP_VIEWER | HTTP_OF_ORG, HTTP_BODY_NONE, 0, get_user,
      "users", "A user", NULL, NULL, "User", 200},
     {"PATCH", "/api/v1/orgs/{org}/users/{user}", HTTP_ADMIN | HTTP_OF_ORG, HTTP_BODY_JSON, 4096, patch_user,

@@ -96,6 +96,8 @@ void api_authenticate(struct http_exchange *x, void *app)
 		r = check_role(x, who, &err);
 	if (r == 0)
 		r = check_scope(x, who, &err);
+	if (r == 0)
+		r = api_limit_check(x, app, who, &err);
 	if (r < 0)
 		http_reply_error(x, &err);
 	else

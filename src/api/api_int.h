@@ -25,9 +25,10 @@ struct api {
 	struct map *ended_sessions; /* digest of the claim → struct api_session_end; until it would expire */
 	size_t works;		    /* pool work and open sources that use us */
 	size_t streams;		    /* see API_STREAMS_MAX */
-	struct list open_streams;   /* of struct api_stream */
-	struct loop_timer *expiry;  /* of the first key among those of open streams */
-	struct map *streams_of;	    /* "ORG" and "ORG/USER" → size_t; only those with some */
+	struct map *user_buckets, *org_buckets, *guess_buckets, *address_buckets; /* api_limit.c */
+	struct list open_streams;						  /* of struct api_stream */
+	struct loop_timer *expiry; /* of the first key among those of open streams */
+	struct map *streams_of;	   /* "ORG" and "ORG/USER" → size_t; only those with some */
 };
 
 /* Tables, one per noun, joined by api_routes.c. */
@@ -67,6 +68,14 @@ void api_streams_close(struct api *a);
 int api_stream_enter(struct api *a, struct api_stream *s, const struct principal *who, void (*cut)(void *arg),
 		     void *arg, struct err *err);
 void api_stream_leave(struct api *a, struct api_stream *s);
+
+/* api_limit.c. ERR_LIMIT, and Retry-After on the answer. */
+void api_limits_open(struct api *a);
+void api_limits_close(struct api *a);
+int api_limit_check(struct http_exchange *x, struct api *a, const struct principal *who, struct err *err);
+/* Before a token of a login is looked at; and after it was found wrong, with that error in *err. */
+int api_login_check(struct http_exchange *x, struct api *a, const char *token, struct err *err);
+int api_login_failed(struct http_exchange *x, struct api *a, const char *token, struct err *err);
 
 /* "Idempotency-Key" and the digest of method, path and body, in the exchange's arena. */
 struct ctl_idempotency api_idempotency(struct http_exchange *x);

@@ -327,9 +327,9 @@ static const struct http_param metric_params[] = {{"attempt", "integer", "defaul
 
 const struct http_route api_job_routes[] = {
     {"POST", "/api/v1/jobs", HTTP_MEMBER, HTTP_BODY_JSON, CORE_SPEC_BYTES_MAX, post_job, "jobs",
-     "Submit a job", NULL, "JobSpec", "Job", 201},
+     "Submit a job", NULL, "JobSpec", "Job", 201, 1},
     {"POST", "/api/v1/jobs:batch", HTTP_MEMBER, HTTP_BODY_JSON, API_BATCH_BYTES_MAX, api_job_batch, "jobs",
-     "Submit many jobs in one transaction", NULL, "JobBatch", "JobBatchResult", 200},
+     "Submit many jobs in one transaction", NULL, "JobBatch", "JobBatchResult", 200, 10},
     {"GET", "/api/v1/jobs", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_jobs, "jobs", "List jobs, newest first",
      list_params, NULL, "JobList", 200},
     {"GET", "/api/v1/jobs/{job}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_job, "jobs",

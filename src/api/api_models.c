@@ -247,7 +247,7 @@ static const struct http_param event_params[] = {{"after", "integer", "only even
 
 const struct http_route api_model_routes[] = {
     {"POST", "/api/v1/models", HTTP_MEMBER, HTTP_BODY_JSON, CORE_SPEC_BYTES_MAX, post_model, "models",
-     "Serve a model", NULL, "ModelSpec", "Model", 201},
+     "Serve a model", NULL, "ModelSpec", "Model", 201, 10},
     {"GET", "/api/v1/models", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_models, "models", "List models",
      list_params, NULL, "ModelList", 200},
     {"GET", "/api/v1/models/{model}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_model, "models", "A model", NULL,

@@ -227,10 +227,10 @@ static json_t *make_operation(const struct http_route *r)
 					    [HTTP_MEMBER] = "member",
 					    [HTTP_ADMIN] = "admin",
 					    [HTTP_PLATFORM] = "platform"};
-	json_t *op = json_pack("{s:o, s:[s], s:s, s:s, s:s, s:o, s:o}", "operationId", operation_id(r),
+	json_t *op = json_pack("{s:o, s:[s], s:s, s:s, s:s, s:i, s:o, s:o}", "operationId", operation_id(r),
 			       "tags", r->tag, "summary", r->summary, "x-role", roles[r->auth & HTTP_ROLE],
-			       "x-scope", r->auth & HTTP_OF_ORG ? "org" : "own", "parameters",
-			       make_parameters(r), "responses", make_responses(r));
+			       "x-scope", r->auth & HTTP_OF_ORG ? "org" : "own", "x-cost", r->cost,
+			       "parameters", make_parameters(r), "responses", make_responses(r));
 	if (r->request)
 		json_object_set_new(op, "requestBody",
 				    json_pack("{s:b, s:o}", "required", 1, "content", content(r->request)));

@@ -27,12 +27,14 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 					  .authenticate = api_authenticate,
 					  .app = a};
 	api_streams_open(a);
+	api_limits_open(a);
 	int r = api_session_open(a, err);
 	if (r == 0)
 		r = http_server_new(&http, &a->server, err);
 	if (r < 0) {
 		api_session_close(a);
 		api_streams_close(a);
+		api_limits_close(a);
 		free(a);
 		return r;
 	}
@@ -58,6 +60,7 @@ void api_free(struct api *a, int grace_ms)
 		loop_run_once(a->config.loop, 100);
 	api_session_close(a);
 	api_streams_close(a);
+	api_limits_close(a);
 	free(a);
 }
 

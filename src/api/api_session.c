@@ -205,7 +205,9 @@ static void post_session(struct http_exchange *x, void *app)
 	if (r == 0)
 		r = read_token(x, &token, &err);
 	if (r == 0)
-		r = ctl_authenticate(a->config.ctl, token, &who, &err);
+		r = api_login_check(x, a, token, &err);
+	if (r == 0 && (r = ctl_authenticate(a->config.ctl, token, &who, &err)) < 0)
+		r = api_login_failed(x, a, token, &err);
 	if (r < 0)
 		http_reply_error(x, &err);
 	else

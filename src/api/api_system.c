@@ -67,7 +67,7 @@ const struct http_route api_system_routes[] = {
     {"GET", "/api/v1/version", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_version, "system", "Version", NULL, NULL,
      "Version", 200},
     {"GET", "/api/v1/openapi.json", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_openapi, "system",
-     "This description of the API", NULL, NULL, "Object", 200},
+     "This description of the API", NULL, NULL, "Object", 200, 20},
     {"GET", "/api/v1/status", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_status, "system",
      "Capacity, use and counts", NULL, NULL, "Status", 200},
     {"GET", "/api/v1/frameworks", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_frameworks, "system",

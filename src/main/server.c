@@ -183,7 +183,9 @@ static int start_control(struct server *s, struct err *err)
 				 .data_folder = s->options.data_folder,
 				 .address = s->options.address,
 				 .port = s->options.port,
-				 .host_names = s->options.host_names};
+				 .host_names = s->options.host_names,
+				 .user_rate = s->options.user_rate,
+				 .org_rate = s->options.org_rate};
 	return api_new(&api, &s->api, err);
 }
 

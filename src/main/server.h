@@ -16,6 +16,7 @@ struct server_options {
 	char *database, *database_password; /* owned; NULL: SQLite in the data folder, no password */
 	const char *host_names[SERVER_HOSTS_MAX + 1];
 	int host_count;
+	int user_rate, org_rate; /* of requests, see api.h */
 };
 /* 'server' [options]. Returns 1 when help was asked for and printed. ERR_INVALID. */
 int server_options_parse(int argc, char **argv, struct server_options *ret, struct err *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "base/fd.h"
+#include "api/api.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
@@ -23,6 +24,10 @@ static const char help[] =
     "                         else ~/.local/share/cloudml\n"
     "  --listen ADDRESS:PORT  default 127.0.0.1:8080; port 0 takes a free one\n"
     "  --allow-host NAME      a host name in requests beside 'localhost' and IP addresses; may be repeated\n"
+    "  --user-rate N          what one user may ask, in units a second; a submission costs 1, accounting "
+    "100;\n"
+    "                         default 50000, 0 for no limit\n"
+    "  --org-rate N           the same of one organisation; default 100000\n"
     "  --log LEVEL            debug, info, warn or error\n"
     "  --database URL         postgresql://USER@HOST:PORT/NAME keeps the metadata there instead of in the "
     "data\n"
@@ -143,6 +148,11 @@ static int take_option(const char *name, const char *value, struct server_option
 		return take_database(value, true, ret, err);
 	} else if (!strcmp(name, "--database-password-file")) {
 		return read_password(value, ret, err);
+	} else if (!strcmp(name, "--user-rate") || !strcmp(name, "--org-rate")) {
+		if (parse_number(value, 1000000,
+				 strcmp(name, "--org-rate") ? &ret->user_rate : &ret->org_rate) < 0)
+			return err_set(err, ERR_INVALID,
+				       "'%s' is no rate; use units a second, 0 for no limit", value);
 	} else if (!strcmp(name, "--ready-fd")) {
 		if (parse_number(value, 1023, &ret->ready_fd) < 0)
 			return err_set(err, ERR_INVALID, "'%s' is not a descriptor", value);
@@ -154,7 +164,11 @@ static int take_option(const char *name, const char *value, struct server_option
 
 int server_options_parse(int argc, char **argv, struct server_options *ret, struct err *err)
 {
-	*ret = (struct server_options){.address = "127.0.0.1", .port = 8080, .ready_fd = -1};
+	*ret = (struct server_options){.address = "127.0.0.1",
+				       .port = 8080,
+				       .ready_fd = -1,
+				       .user_rate = API_USER_RATE,
+				       .org_rate = API_ORG_RATE};
 	int r = take_environment(ret, err);
 	if (r < 0)
 		return r;

@@ -3,6 +3,7 @@
 #include "net/http_server_int.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -83,6 +84,20 @@ int http_query_int(const struct http_exchange *x, const char *name, int64_t min,
 			       name, s, (long long)min, (long long)max);
 	*ret = value;
 	return 0;
+}
+
+const char *http_client_address(struct http_exchange *pub)
+{
+	const struct exchange *x = EXCHANGE(pub);
+	const union MHD_ConnectionInfo *info =
+	    x->mhd ? MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS) : NULL;
+	char text[NI_MAXHOST] = "-";
+	socklen_t len = !info || !info->client_addr		  ? 0
+			: info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+								  : sizeof(struct sockaddr_in6);
+	if (len && getnameinfo(info->client_addr, len, text, sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(text, sizeof(text), "-");
+	return arena_strndup(&pub->arena, text, strlen(text));
 }
 
 /* ---- the head ---- */

@@ -73,6 +73,7 @@ struct http_route {
 	const struct http_param *query; /* ends with a NULL name; NULL = none */
 	const char *request, *response; /* schema names; NULL = none, "bytes", "text", "events" */
 	int status;			/* of success */
+	int cost; /* of a call, in units that the application limits by time; 0 = nothing */
 };
 
 struct http_server_config {
@@ -115,6 +116,9 @@ const char *http_header(const struct http_exchange *x, const char *name); /* NUL
 /* Integer query parameter in [min, max]; leaves *ret when absent. ERR_INVALID. */
 int http_query_int(const struct http_exchange *x, const char *name, int64_t min, int64_t max, int64_t *ret,
 		   struct err *err);
+
+/* Of the other end of the connection, numeric, without a port; "-" when it is gone. In the arena. */
+const char *http_client_address(struct http_exchange *x);
 
 void http_admit(struct http_exchange *x, void *principal);
 

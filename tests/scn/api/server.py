@@ -46,9 +46,10 @@ class Server:
         self.data = self.folder / "data"
         self.process = None
         self.token = None
+        self.options = []
 
     def command(self, *args):
-        return [self.program, "server", "--data", str(self.data), "--listen", "127.0.0.1:0", *args]
+        return [self.program, "server", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.options, *args]
 
     def start(self):
         self.log = open(self.folder / "server.log", "ab")
