@@ -117,6 +117,20 @@ static void get_job(struct http_exchange *x, void *app)
 	ctl_job_get(a->config.ctl, api_principal(x), http_param(x, "job"), api_done_ok, x);
 }
 
+static void job_explained(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	if (err->code)
+		http_reply_error(arg, err);
+	else
+		http_reply_json(arg, 200, json_incref(result->explanation));
+}
+
+static void explain_job(struct http_exchange *x, void *app)
+{
+	struct api *a = app;
+	ctl_job_explain(a->config.ctl, api_principal(x), http_param(x, "job"), job_explained, x);
+}
+
 static void cancel_job(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
@@ -334,6 +348,8 @@ const struct http_route api_job_routes[] = {
      list_params, NULL, "JobList", 200},
     {"GET", "/api/v1/jobs/{job}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_job, "jobs",
      "A job by its id, or the newest of a name", NULL, NULL, "Job", 200},
+    {"GET", "/api/v1/jobs/{job}/explain", HTTP_VIEWER, HTTP_BODY_NONE, 0, explain_job, "jobs",
+     "Why a job waits, when it starts, what would help", NULL, NULL, "Explanation", 200},
     {"POST", "/api/v1/jobs/{job}/cancel", HTTP_MEMBER, HTTP_BODY_NONE, 0, cancel_job, "jobs", "Cancel a job",
      NULL, NULL, "Job", 202},
     {"DELETE", "/api/v1/jobs/{job}", HTTP_MEMBER, HTTP_BODY_NONE, 0, delete_job, "jobs",

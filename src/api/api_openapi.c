@@ -41,6 +41,21 @@ static const struct {
      "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
      "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"spec\":{\"$ref\":"
      "\"#/components/schemas/JobSpec\"}}}"},
+    {"Explanation",
+     "{\"type\":\"object\",\"required\":[\"job\",\"state\",\"reason\",\"message\",\"position\",\"changes\"],"
+     "\"properties\":{\"job\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"state\":{\"type\":"
+     "\"string\"},\"reason\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},\"position\":{\"type\":["
+     "\"integer\",\"null\"]},\"position_is_least\":{\"type\":\"boolean\"},\"ahead_own\":{\"type\":"
+     "\"integer\"},"
+     "\"short\":{\"type\":[\"object\",\"null\"],\"properties\":{\"resource\":{\"type\":\"string\"},\"of\":{"
+     "\"type\":\"string\"},\"wanted\":{\"type\":\"number\"},\"available\":{\"type\":\"number\"},\"limit\":{"
+     "\"type\":\"number\"}}},\"held_by\":{\"type\":\"object\"},\"held_for_good\":{\"type\":\"boolean\"},"
+     "\"freed_by\":{\"type\":[\"object\",\"null\"]},\"expected_start_ms\":{\"type\":[\"integer\",\"null\"]},"
+     "\"expected_end_ms\":{\"type\":[\"integer\",\"null\"]},\"basis\":{\"enum\":[\"unknown\",\"history\","
+     "\"limit\"]},\"is_latest\":{\"type\":\"boolean\"},\"borrows\":{\"type\":\"boolean\"},\"changes\":{"
+     "\"type\":"
+     "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"field\",\"value\",\"text\"],\"properties\":{"
+     "\"field\":{\"type\":\"string\"},\"value\":{\"type\":\"number\"},\"text\":{\"type\":\"string\"}}}}}}"},
     {"JobBatch",
      "{\"type\":\"object\",\"required\":[\"jobs\"],\"additionalProperties\":false,\"properties\":{\"jobs\":{"
      "\"type\":\"array\",\"minItems\":1,\"maxItems\":1000,\"items\":{\"$ref\":"

@@ -117,6 +117,7 @@ cli_run_fn cmd_store_ls, cmd_store_cp, cmd_store_cat, cmd_store_rm, cmd_store_mb
 cli_run_fn cmd_org_create, cmd_org_list, cmd_org_describe, cmd_org_update, cmd_org_delete;
 cli_run_fn cmd_user_create, cmd_user_list, cmd_user_update, cmd_user_delete;
 cli_run_fn cmd_key_create, cmd_key_list, cmd_key_revoke, cmd_key_rotate;
+cli_run_fn cmd_explain;
 cli_run_fn cmd_quota_get, cmd_quota_set, cmd_quota_list, cmd_usage, cmd_events, cmd_login, cmd_logout;
 cli_run_fn cmd_frameworks, cmd_completion, cmd_help, cmd_man;
 

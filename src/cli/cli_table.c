@@ -40,6 +40,10 @@ static const struct cli_option spec_options[] = {
     {"queue-timeout", 0, "TIME", "fail when it was not started after this time"},
     {"after", 0, "JOB[:CONDITION]", "start after this job: ok (default), any or failed; may be repeated"},
     {"priority", 0, "0-100", "higher goes first (default 50)"},
+    {"preemptible", 0, NULL, "work of higher priority may stop it; it starts again later"},
+    {"start-after", 0, "TIME", "start no earlier: 2026-11-25T08:30:00Z, or after a time such as 2h"},
+    {"deadline", 0, "TIME", "must have ended by then: 2026-11-25T18:00:00Z, or a time from now such as 8h"},
+    {"node-label", 0, "KEY=VALUE", "only on a node with this label; may be repeated"},
     {"network", 0, "MODE", "egress (default): outgoing traffic; none: no network"},
     {"idempotency-key", 0, "KEY", "the same key never makes a second job"},
     {"file", 'f', "FILE", "YAML or JSON file with the same fields; flags win over it"},
@@ -195,6 +199,12 @@ const struct cli_command cli_commands[] = {
      "id or name of a\n"
      "completed job, URI an fds:// folder that holds a SavedModel, or an .onnx file.",
      OPTIONS(attach_options, model_options), 1, 1, cmd_serve},
+    {"", "explain", "JOB", "why a job waits, when it starts, and what would help",
+     "Its place in the queue, which resource or quota is short, who holds it (by name what is yours), when "
+     "it is "
+     "expected to\n"
+     "start and by what that is known, and what you could ask for so that it starts at once.",
+     NULL, 1, 1, cmd_explain},
     {"jobs", "submit", "[PACKAGE] [-- ARGS...]", "submit a training job",
      "PACKAGE is a folder, an sdist, a wheel, or an fds:// address of one. Give --module for a Python "
      "package, or a command\n"

@@ -44,6 +44,26 @@ static int put_flag(json_t *spec, const char *field, const char *flag, char kind
 					    : err_set(err, ERR_INVALID, "--%s is not valid UTF-8 text", flag);
 }
 
+/* A point in time, or a duration from now. */
+static int put_time(json_t *spec, const struct cli_args *a, const char *flag, const char *field,
+		    struct err *err)
+{
+	struct err none = ERR_INIT;
+	const char *value = cli_opt(a, flag);
+	char text[32];
+	int64_t ms = 0;
+	if (!value)
+		return 0;
+	if (unit_parse_duration_ms(value, &ms, &none) >= 0)
+		unit_format_time(cli_now_ms() + ms, text);
+	else if (unit_parse_time_ms(value, &ms, err) >= 0)
+		unit_format_time(ms, text);
+	else
+		return err_wrap(err, "--%s", flag);
+	json_object_set_new(spec, field, json_string(text));
+	return 0;
+}
+
 static int put_env(json_t *spec, const struct cli_args *a, struct err *err)
 {
 	const char *pair;
@@ -111,7 +131,14 @@ static int spec_from_flags(const struct cli_args *a, json_t **ret, struct err *e
 		cli_put_framework(spec, cli_opt(a, "framework"));
 	append_all(spec, "requirements", option_strings(a, "requirement"));
 	append_all(spec, "after", option_strings(a, "after"));
+	append_all(spec, "node_labels", option_strings(a, "node-label"));
+	if (cli_opt(a, "preemptible"))
+		json_object_set_new(spec, "preemptible", json_true());
 	int r = put_env(spec, a, err);
+	if (r >= 0)
+		r = put_time(spec, a, "start-after", "start_after", err);
+	if (r >= 0)
+		r = put_time(spec, a, "deadline", "deadline", err);
 	if (r >= 0)
 		*ret = STEAL(spec);
 	return r;

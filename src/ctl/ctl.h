@@ -71,6 +71,7 @@ struct ctl_idempotency {
 struct ctl_result {
 	const struct job *job;
 	const struct service *service;
+	json_t *explanation; /* beside the job, of ctl_job_explain() only */
 	bool replayed;
 };
 typedef void ctl_done_fn(void *arg, const struct ctl_result *result, const struct err *err);
@@ -121,6 +122,10 @@ void ctl_service_delete(struct ctl *c, const struct principal *who, const char *
 /* Reads. 'id' of a job: its id, or a name (the newest job of that name). ERR_NOT_FOUND also for another
  * organisation's. */
 void ctl_job_get(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done, void *arg);
+/* Why it waits, its place in the order, who holds what is short, when it starts, what would help:
+ * docs/api.md. Work of other organisations is not named. */
+void ctl_job_explain(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done,
+		     void *arg);
 void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
 		     void *arg);
 
