@@ -5,12 +5,13 @@ ASAN ?= build-asan
 FUZZ ?= build-fuzz
 SECONDS ?= 30
 SEEDS ?= 500
+KILLS ?= 200
 PREFIX ?= /usr/local
 MESON_FLAGS ?=
 CLANG ?= clang-14
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build asan check lint format sim fuzz bench demo demo-clean install clean
+.PHONY: help setup build asan check lint format sim storm fuzz bench demo demo-clean install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -41,6 +42,10 @@ sim: $(BUILD)/build.ninja ## play SEEDS=500 random days of the simulated platfor
 	ninja -C $(BUILD) tests/sim/test_sim_stories tests/sim/test_sim_random
 	$(BUILD)/tests/sim/test_sim_stories
 	SEEDS=$(SEEDS) $(BUILD)/tests/sim/test_sim_random
+
+storm: build ## kill a real server KILLS=200 times while eight clients submit, and at every failpoint (root)
+	CLOUDML=$(CURDIR)/$(BUILD)/src/main/cloudml KILLS=$(KILLS) tests/e2e/cli/test_storm.py
+	CLOUDML=$(CURDIR)/$(BUILD)/src/main/cloudml tests/e2e/cli/test_failpoints.py
 
 fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 each
 	ninja -C $(FUZZ) $$(cd $(FUZZ) && ninja -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9_]*\): .*LINKER.*|\1|p')

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "ctl/ctl_batch.h"
 #include "ctl/ctl_call.h"
@@ -131,6 +132,7 @@ static int batch_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 static void batch_finish(struct ctl_op *op, int r, const struct err *err)
 {
 	struct batch_call *b = CONTAINER_OF(op, struct batch_call, op);
+	FP("ctl.batch.durable");
 	if (r < 0) {
 		batch_answer(b, err);
 		return;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unit.h"
@@ -261,6 +262,7 @@ static void move_finish(struct ctl_op *op, int r, const struct err *err)
 	struct job_move *m = CONTAINER_OF(op, struct job_move, op);
 	struct ctl_job *cj = m->cj;
 	cj->busy = false;
+	FP("ctl.move.durable");
 	if (r >= 0) {
 		move_apply(cj, m);
 		return;
@@ -460,7 +462,9 @@ static void advance_no_task(struct ctl_job *cj)
 		timer_set_earlier(c, &cj->again, cj->not_before_ms);
 		return;
 	}
+	FP("ctl.launch.before");
 	if (launch_job(c, cj->job, &err) >= 0) {
+		FP("ctl.launch.after");
 		char name[TASK_NAME_MAX + 1];
 		ctl_job_task_name(cj->job, 0, name);
 		cj->launched = true;

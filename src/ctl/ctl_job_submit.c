@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "ctl/ctl_call.h"
 #include "ctl/ctl_int.h"
@@ -133,6 +134,7 @@ static void submit_finish(struct ctl_op *op, int r, const struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
 	struct ctl *c = op->ctl;
+	FP("ctl.submit.durable");
 	if (r < 0)
 		call_answer(call, NULL, err);
 	else if (call->replayed)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ctl/ctl_int.h"
@@ -83,6 +84,7 @@ void task_stop_within(struct ctl_task *t, enum fail_class why, int64_t grace_ms)
 {
 	struct backend *b = t->ctl->config.backend;
 	struct err err = ERR_INIT;
+	FP("ctl.stop.before");
 	if (may_ask(t, false) && b->ops->stop(b, t->status.name, why, grace_ms, &err) < 0)
 		log_warn("task.stop task=%s error=\"%s\"", t->status.name, err.msg);
 }
@@ -96,6 +98,7 @@ static void task_remove(struct ctl_task *t)
 {
 	struct backend *b = t->ctl->config.backend;
 	struct err err = ERR_INIT;
+	FP("ctl.remove.before");
 	if (may_ask(t, true) && b->ops->remove(b, t->status.name, &err) < 0)
 		log_warn("task.remove task=%s error=\"%s\"", t->status.name, err.msg);
 }

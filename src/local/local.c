@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -98,7 +99,10 @@ static int stop(struct backend *b, const char *task, enum fail_class why, int64_
 	if (t->step == STEP_LAUNCH)
 		return 0; /* written as soon as the folder is whole */
 	CLEANUP(fd) int folder_fd = local_task_open(t, err);
-	return folder_fd < 0 ? folder_fd : folder_write_stop(folder_fd, &t->stop, err);
+	FP("local.stop.before");
+	int r = folder_fd < 0 ? folder_fd : folder_write_stop(folder_fd, &t->stop, err);
+	FP("local.stop.after");
+	return r;
 }
 
 struct gone {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -101,6 +102,7 @@ static int put_metrics(struct local_task *t, const struct store_place *at, int f
 static int collect(struct local_task *t, struct err *err)
 {
 	struct err gone = ERR_INIT;
+	FP("local.collect.before");
 	int r = t->lost ? end_orphans(t, err) : 0;
 	CLEANUP(fd) int folder_fd = local_task_open(t, &gone);
 	if (r < 0 || folder_fd == -ERR_NOT_FOUND)
@@ -116,11 +118,15 @@ static int collect(struct local_task *t, struct err *err)
 	r = store->ops->bucket_create(store, t->spec.org, t->spec.org, err);
 	if (r == 0)
 		r = put_output(t, &at, folder_fd, prefix, err);
+	FP("local.collect.output");
 	if (r == 0)
 		r = put_log(t, &at, folder_fd, prefix, err);
 	if (r == 0)
 		r = put_metrics(t, &at, folder_fd, prefix, err);
-	return r < 0 ? r : folder_write_mark(folder_fd, FOLDER_COLLECTED, err);
+	FP("local.collect.stored");
+	r = r < 0 ? r : folder_write_mark(folder_fd, FOLDER_COLLECTED, err);
+	FP("local.collect.marked");
+	return r;
 }
 
 /* A job that has succeeded never goes on from its checkpoints. */
@@ -213,12 +219,15 @@ void local_collect(struct local_task *t)
  * else. */
 static int remove_folder(struct local_task *t, struct err *err)
 {
+	FP("local.remove.before");
 	int r = container_cleanup(t->name, t->folder, err);
 	if (r < 0)
 		return r;
+	FP("local.remove.cleaned");
 	CLEANUP(free) char *aside = mem_printf("%s/.%s.removed", t->local->tasks_folder, t->name);
 	if (rename(t->folder, aside) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "cannot move '%s' aside", t->folder);
+	FP("local.remove.aside");
 	return path_remove_tree(AT_FDCWD, aside, err);
 }
 

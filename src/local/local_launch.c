@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -91,8 +92,10 @@ static int write_folder(struct local_task *t, struct err *err)
 	CLEANUP(fd) int folder_fd = local_task_open(t, err);
 	if (folder_fd < 0)
 		return folder_fd;
+	FP("local.launch.folder");
 	if (!folder_has(folder_fd, FOLDER_SPEC)) {
 		r = folder_write_plan(folder_fd, &t->plan, err);
+		FP("local.launch.plan");
 		if (r == 0)
 			r = folder_write_spec(folder_fd, &t->spec, err);
 		if (r < 0)
@@ -161,7 +164,9 @@ static void launch_done(void *arg)
 		if (folder_fd >= 0)
 			folder_write_stop(folder_fd, &t->stop, &err);
 	}
+	FP("local.spawn.before");
 	local_task_spawn(t);
+	FP("local.spawn.after");
 }
 
 void local_launch(struct local_task *t)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -39,6 +40,7 @@ static void write_exit(void *arg)
 		loop_stop(s->loop);
 		return;
 	}
+	FP("shim.exit.before");
 	task_log_sync(&s->log, &err);
 	if (folder_write_exit(s->folder_fd, &s->record, &err) < 0 && err.code != ERR_EXISTS) {
 		log_warn("shim.exit error=\"%s\"", err.msg);
@@ -46,6 +48,7 @@ static void write_exit(void *arg)
 			       0); /* without this record the work would count as lost */
 		return;
 	}
+	FP("shim.exit.after");
 	loop_stop(s->loop);
 }
 
@@ -227,11 +230,13 @@ static int start_container(struct shim *s, struct err *err)
 	if (r < 0)
 		return r;
 	const struct sandbox_handlers handlers = {.output = on_output, .ended = on_container_ended, .arg = s};
+	FP("shim.container.before");
 	r = sandbox_start(s->loop, &s->container.spec, &handlers, &s->sandbox, err);
 	if (r < 0)
 		return r;
 	if (s->spec.kind == TASK_MODEL)
 		shim_model_started(s);
+	FP("shim.container.after");
 	shim_sample_start(s, on_sample);
 	if (s->stop_wanted)
 		apply_stop(s);
@@ -323,7 +328,10 @@ static int take_folder(struct shim *s, const char *folder, struct err *err)
 	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
 		return err_sys(err, errno, "cannot write the lock of '%s'", folder);
-	return folder_write_mark(s->folder_fd, FOLDER_STARTED, err);
+	FP("shim.start.before");
+	int r = folder_write_mark(s->folder_fd, FOLDER_STARTED, err);
+	FP("shim.start.after");
+	return r;
 }
 
 static int read_wish(struct shim *s, struct err *err)

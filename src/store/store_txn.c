@@ -2,6 +2,7 @@
 /* Group commit: the queue, the database thread, savepoints, delivery; and the manual executor made of the
  * same parts. */
 #include <stdlib.h>
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "store/store_int.h"
 
@@ -128,8 +129,11 @@ static int begin(struct store *s, struct err *err)
 static void commit(struct store *s, struct list *batch)
 {
 	struct err err = ERR_INIT;
-	if (s->tx.ops->control(&s->tx, SQL_COMMIT, &err) >= 0)
+	FP("store.commit.before");
+	if (s->tx.ops->control(&s->tx, SQL_COMMIT, &err) >= 0) {
+		FP("store.commit.after");
 		return;
+	}
 	roll_back(s);
 	if (is_fatal(err.code))
 		store_stop(s, &err);

@@ -2,6 +2,7 @@
 /* Running a simulation: events, the store's commits as events, crashes, and the invariants. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/sim.h"
@@ -42,9 +43,16 @@ static void told_state(struct sim *s, const char *id, enum job_state state)
 		t->terminal = (int)state;
 }
 
+void sim_note_told(struct sim *s, const char *id)
+{
+	told_of(s, id);
+}
+
 static void on_watch(void *arg, const struct job *job, const struct service *service)
 {
 	struct sim *s = arg;
+	if (s->is_doomed)
+		return;
 	if (job) {
 		world_trace(s, "told %s %s %lld %s", job->id, job_state_word(job->state),
 			    (long long)job->attempt, job->reason);
@@ -53,6 +61,48 @@ static void on_watch(void *arg, const struct job *job, const struct service *ser
 		world_trace(s, "told %s %s %lld", service->id, service_state_word(service->state),
 			    (long long)service->attempt);
 	}
+}
+
+/* ---- failpoints ---- */
+
+static struct sim *hooked;
+
+#ifdef CLOUDML_FAILPOINTS
+
+static void on_failpoint(const char *name)
+{
+	struct sim *s = hooked;
+	if (!s || s->is_doomed || !s->ctl || s->dies_in == 0 || --s->dies_in > 0)
+		return;
+	world_trace(s, "dies at %s", name);
+	s->is_doomed = true;
+	s->deaths++;
+}
+
+static void hook(struct sim *s)
+{
+	hooked = s;
+	failpoint_hook = on_failpoint;
+}
+#else
+static void hook(struct sim *s)
+{
+	hooked = s;
+}
+#endif
+
+bool sim_is_doomed(void)
+{
+	return hooked && hooked->is_doomed;
+}
+
+static void bury(struct sim *s)
+{
+	if (!s->is_doomed)
+		return;
+	sim_crash(s);
+	s->is_doomed = false;
+	sim_start(s);
 }
 
 /* ---- start, crash ---- */
@@ -138,6 +188,7 @@ struct sim *sim_new_with(struct sim_options options)
 	s->wake_ms = -1;
 	log_set_level(LOG_ERROR);
 	world_init(s);
+	hook(s);
 	catalogue_fill(&s->catalogue);
 	EXPECT_OK(store_open(&(struct store_config){.path = ":memory:"}, &s->store, &err), &err);
 	EXPECT_OK(store_run(s->store, make_orgs, NULL, &err), &err);
@@ -149,7 +200,9 @@ void sim_free(struct sim *s)
 {
 	char broken[sizeof(s->broken)];
 	memcpy(broken, s->broken, sizeof(broken));
+	s->dies_in = 0;
 	sim_crash(s);
+	hook(NULL);
 	store_close(s->store);
 	catalogue_done(&s->catalogue);
 	world_done(s);
@@ -186,6 +239,7 @@ static void store_wake(struct sim *s)
 
 bool sim_step(struct sim *s)
 {
+	bury(s);
 	store_wake(s);
 	struct sim_event *e =
 	    list_empty(&s->events) ? NULL : LIST_ENTRY(s->events.next, struct sim_event, node);
@@ -203,6 +257,7 @@ bool sim_step(struct sim *s)
 		e->fn(e);
 		free(e);
 	}
+	bury(s);
 	if (s->in_use.memory_bytes > s->peak.memory_bytes)
 		s->peak = s->in_use;
 	return true;

@@ -107,6 +107,11 @@ struct sim {
 	struct ctl_watch *watches[2];
 	int64_t wake_ms; /* -1 = none */
 	bool store_busy, is_ready;
+	/* Failpoints: the server dies at the n-th that it comes to. What it does after it, up to the end of
+	 * the turn, has no effect on anybody. */
+	int64_t dies_in; /* 0 = not */
+	bool is_doomed;
+	size_t deaths;
 	int refuse_percent, lose_percent; /* faults of the random workload */
 	size_t steps;
 	struct buf trace;
@@ -127,6 +132,8 @@ void sim_reboot(struct sim *s); /* the machine below it: every task is lost */
 void sim_break(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_check_all(struct sim *s); /* every invariant; the store must be idle */
 void sim_check_settled(struct sim *s);
+void sim_note_told(struct sim *s, const char *id); /* a client knows that it exists */
+bool sim_is_doomed(void);			   /* nobody hears what the server says now */
 
 void sim_plan_set(struct sim *s, const char *name, struct sim_plan plan);
 struct sim_submit_options {

@@ -25,6 +25,10 @@ void sim_on_result(void *arg, const struct ctl_result *result, const struct err 
 	struct sim_request *q = arg;
 	assert_false(q->is_done);
 	q->is_done = true;
+	if (sim_is_doomed()) {
+		err_set(&q->err, ERR_CANCELLED, "the server died before it answered");
+		return;
+	}
 	q->err = *err;
 	q->replayed = result->replayed;
 	assert_int_equal(err->code == 0, result->job != NULL || result->service != NULL);

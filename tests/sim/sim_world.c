@@ -269,6 +269,8 @@ static int refuse(struct sim *s, struct sim_plan *plan, const char *name, struct
 static int sim_launch(struct backend *b, const struct task_spec *spec, struct err *err)
 {
 	struct sim *s = sim_of(b);
+	if (s->is_doomed)
+		return 0;
 	const char *workload = spec->kind == TASK_MODEL ? spec->model_name : spec->command[1];
 	char versioned[CORE_NAME_MAX + 24];
 	snprintf(versioned, sizeof(versioned), "%s@%lld", workload, (long long)spec->model_version);
@@ -312,6 +314,8 @@ static int sim_stop(struct backend *b, const char *name, enum fail_class why, in
 		    struct err *err)
 {
 	struct sim *s = sim_of(b);
+	if (s->is_doomed)
+		return 0;
 	struct sim_task *t = map_get(s->tasks, name);
 	world_trace(s, "stop %s %s", name, fail_word(why));
 	if (!t || !t->is_alive)
@@ -337,6 +341,8 @@ static int sim_set_weights(struct backend *b, const char *name, const char *weig
 static int sim_remove(struct backend *b, const char *name, struct err *err)
 {
 	struct sim *s = sim_of(b);
+	if (s->is_doomed)
+		return 0;
 	struct sim_task *t = map_get(s->tasks, name);
 	world_trace(s, "forget %s", name);
 	if (t && t->is_alive)

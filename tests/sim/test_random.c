@@ -78,9 +78,10 @@ static void collect(struct day *d)
 		struct intent *n = &d->intents[i];
 		if (n->is_acked || !n->q.is_done)
 			continue;
-		if (n->q.err.code == 0)
+		if (n->q.err.code == 0) {
 			n->is_acked = true;
-		else if (d->s->ctl && n->q.err.code == ERR_CANCELLED)
+			sim_note_told(d->s, n->q.id);
+		} else if (d->s->ctl && n->q.err.code == ERR_CANCELLED)
 			intent_send(d, n); /* the server went away before it answered */
 		else if (n->q.err.code == ERR_STATE && n->o.more) {
 			n->o.more = NULL; /* what it was to start after has ended otherwise already */
@@ -147,6 +148,7 @@ static void settle(struct day *d)
 {
 	struct sim *s = d->s;
 	s->refuse_percent = s->lose_percent = 0;
+	s->dies_in = 0;
 	for (int round = 0; round < 3; round++) {
 		for (int m = 0; m < 3; m++) {
 			char name[16];
@@ -166,6 +168,8 @@ static void settle(struct day *d)
 		sim_break(s, "%zu wishes made %zu jobs", d->count, map_count(s->told));
 }
 
+static size_t deaths; /* at failpoints, in all seeds */
+
 /* Plays one seed; returns the trace (owned), and what broke. */
 static char *play(uint64_t seed, char broken[400])
 {
@@ -175,6 +179,8 @@ static char *play(uint64_t seed, char broken[400])
 	d->s->refuse_percent = (int)(seed % 4) * 5;
 	d->s->lose_percent = (int)(seed % 3) * 5;
 	while (d->s->steps < EVENTS_MIN + seed % 400 && !d->s->broken[0]) {
+		if (seed % 2 && !d->s->dies_in) /* every other server dies at failpoints too */
+			d->s->dies_in = 1 + (int64_t)below(d, 40);
 		act(d);
 		collect(d);
 		for (uint64_t n = below(d, 6); n > 0 && !d->s->broken[0]; n--)
@@ -183,6 +189,7 @@ static char *play(uint64_t seed, char broken[400])
 	if (!d->s->broken[0])
 		settle(d);
 	memcpy(broken, d->s->broken, sizeof(d->s->broken));
+	deaths += d->s->deaths;
 	char *trace = mem_strdup(buf_str(&d->s->trace));
 	d->s->broken[0] = 0;
 	sim_free(d->s);
@@ -197,8 +204,9 @@ static void play_and_expect(uint64_t seed)
 	if (!broken[0])
 		return;
 	size_t len = strlen(trace), from = len > 4000 ? len - 4000 : 0;
-	print_error("%s\nseed %llu broke: %s\nreplay with SIM_SEED=%llu\n", trace + from,
-		    (unsigned long long)seed, broken, (unsigned long long)seed);
+	print_error("%s\n", trace + from);
+	print_error("seed %llu broke: %s\nreplay with SIM_SEED=%llu\n", (unsigned long long)seed, broken,
+		    (unsigned long long)seed);
 	fail();
 }
 
@@ -218,8 +226,8 @@ TEST(random_days_keep_every_invariant)
 	}
 	for (uint64_t seed = first; seed < first + seeds; seed++)
 		play_and_expect(seed);
-	print_message("%llu seeds, at least %d events each: 0 broken invariants\n", (unsigned long long)seeds,
-		      EVENTS_MIN);
+	print_message("%llu seeds, at least %d events each, %zu deaths at failpoints: 0 broken invariants\n",
+		      (unsigned long long)seeds, EVENTS_MIN, deaths);
 }
 
 TEST(a_seed_replays_byte_for_byte)
