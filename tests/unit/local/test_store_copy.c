@@ -79,10 +79,14 @@ TEST(rotten_content_does_not_leave_the_store)
 	EXPECT_OK(store_get_file(&at, "k", out, "deep/er/copy", &err), &err);
 	EXPECT_ERR(store_get_file(&at, "none", out, "copy", &err), ERR_NOT_FOUND, &err, "none");
 	EXPECT_ERR(store_get_file(&at, "k", out, "../copy", &err), ERR_INVALID, &err, "'..'");
-	CLEANUP(free) char *path = mem_printf("%s/objects/data/team/\\/k", folder);
+	CLEANUP(free) char *path = mem_printf("%s/objects/segments/00000001", folder);
+	CLEANUP(buf) struct buf log = BUF_INIT;
+	EXPECT_OK(fd_read_file(AT_FDCWD, path, 64 << 20, &log, &err), &err);
+	char *found = memmem(log.data, log.len, "content", 7);
+	assert_non_null(found);
 	CLEANUP(fd) int file = open(path, O_WRONLY | O_CLOEXEC);
-	assert_int_equal(pwrite(file, "?", 1, 256 + 3), 1);
-	EXPECT_ERR(store_get_file(&at, "k", out, "copy", &err), ERR_CORRUPT, &err, "hash");
+	assert_int_equal(pwrite(file, "?", 1, found - log.data + 3), 1);
+	EXPECT_ERR(store_get_file(&at, "k", out, "copy", &err), ERR_CORRUPT, &err, "damaged");
 	s->ops->close(s);
 }
 
