@@ -11,7 +11,8 @@
  * - "user" is a reserved word of PostgreSQL; the driver quotes it wherever it stands alone, so write it
  * plain;
  * - whatever may be long is read by keyset (seq < ?, LIMIT), with an index that ends in that key, and is
- *   counted by a row that the writing transaction keeps; test_plans.c looks at the plan of each statement;
+ *   counted by a row that the writing transaction keeps; the tests look at the plan of each statement
+ *   (fixture_check);
  * - no functions, operators or pragmas that only one of them has, except in a driver.
  */
 #ifndef STORE_STORE_INT_H

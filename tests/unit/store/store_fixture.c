@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "store/store_int.h"
 #include "unit/store/postgres_fixture.h"
 #include "unit/store/store_fixture.h"
 
@@ -104,8 +105,60 @@ int fixture_has(struct store *s, const char *id)
 	return r;
 }
 
+/* What may read a whole table, each with its reason; everything else finds its rows by an index. */
+static const char *const scans[] = {
+    "SCAN jobs USING INDEX jobs_live", /* live jobs only: read at the start of a server */
+    "SCAN services",		       /* services that exist: read at the start of a server */
+    "SCAN keys",		       /* at the start of a server, into its memory */
+    "SCAN job_counts",		       /* a row for each organisation and state */
+    "SCAN orgs",		       /* the first start */
+    "SCAN sqlite_master",	       /* is it ours, at the start */
+    "SCAN CONSTANT ROW",	       /* no table at all */
+};
+
+static bool is_allowed(const char *plan)
+{
+	if (strncmp(plan, "SCAN", 4) != 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(scans); i++)
+		if (strcmp(plan, scans[i]) == 0)
+			return true;
+	return false;
+}
+
+static void check_plan(struct store_tx *tx, const char *sql)
+{
+	struct err err = ERR_INIT;
+	struct sql_stmt *st = NULL;
+	CLEANUP(free) char *explain = mem_printf("EXPLAIN QUERY PLAN %s", sql);
+	EXPECT_OK(tx->ops->prepare(tx, explain, "", &st, &err), &err);
+	while (tx->ops->step(st, &err) > 0) {
+		size_t len;
+		const char *plan = tx->ops->column_text(st, 3, &len);
+		if (!is_allowed(plan))
+			fail_msg("'%s' reads a whole table (%s): give it an index, or a kept counter, or a "
+				 "place in "
+				 "scans[]",
+				 sql, plan);
+	}
+	tx->ops->finalize(st);
+}
+
+/* Every statement that the test has used until now, but for those of store_check, which has to see
+ * everything. */
+static void check_plans(struct store_tx *tx)
+{
+	const char *sql;
+	void *st;
+	for (size_t i = 0; !fixture_is_postgres() && map_next(tx->statements, &i, &sql, &st);)
+		if (!strstr(sql, "EXCEPT") && !strstr(sql, "NOT EXISTS") && strncmp(sql, "PRAGMA", 6) != 0 &&
+		    !strstr(sql, "pragma_"))
+			check_plan(tx, sql);
+}
+
 static int check_fn(struct store_tx *tx, void *arg, struct err *err)
 {
+	check_plans(tx);
 	return store_check(tx, err);
 }
 

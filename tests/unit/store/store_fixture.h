@@ -23,6 +23,7 @@ struct job *fixture_job(const char *id, const char *name); /* returns owned */
 /* Requests that block. */
 int fixture_insert(struct store *s, const char *id, struct err *err);
 int fixture_has(struct store *s, const char *id); /* 1 or 0 */
+/* store_check, and on SQLite the plans of all statements that were used: none may read a whole table. */
 int fixture_check(struct store *s, struct err *err);
 int fixture_insert_fn(struct store_tx *tx, void *id, struct err *err); /* as a request's function */
 
