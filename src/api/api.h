@@ -18,6 +18,7 @@
 #include "core/blob.h"
 #include "ctl/ctl.h"
 #include "loop/loop.h"
+#include "store/store.h"
 
 /* Far above what people do, low enough that a client that runs wild leaves room for others. */
 #define API_USER_RATE 50000
@@ -27,6 +28,7 @@ struct api;
 struct api_config { /* all kept */
 	struct loop *loop;
 	struct ctl *ctl;
+	struct store *store; /* for its copies */
 	struct backend *backend;
 	struct blob_store *blobs;
 	const struct catalogue *catalogue;

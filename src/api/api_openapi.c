@@ -18,6 +18,11 @@ static const struct {
      "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
     {"Version", "{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"string\"},\"api\":{\"type\":"
 		"\"string\"}}}"},
+    {"Snapshot",
+     "{\"type\":\"object\",\"properties\":{\"data_folder\":{\"type\":\"string\"},\"file\":{\"type\":"
+     "\"string\"},"
+     "\"bytes\":{\"type\":\"integer\"},\"schema\":{\"type\":\"integer\"},\"jobs\":{\"type\":\"integer\"},"
+     "\"time_ms\":{\"type\":\"integer\"}}}"},
     {"Login", "{\"type\":\"object\",\"required\":[\"token\"],\"additionalProperties\":false,\"properties\":{"
 	      "\"token\":{\"type\":\"string\"}}}"},
     {"Session",

@@ -65,6 +65,8 @@ struct cli {
 };
 /* Makes c->client. ERR_UNAVAILABLE "there is no server…; run 'cloudml up'". */
 int cli_connect(struct cli *c, struct err *err);
+/* From here on the server of the data folder is meant, whatever environment and configuration say. */
+void cli_mean_own_server(struct cli *c);
 void cli_new_key(char ret[33]); /* fresh idempotency key */
 
 /* Output (output.c). */
@@ -108,6 +110,7 @@ int cli_wait_model(struct cli *c, const char *name, json_t **ret, struct err *er
 
 int cli_submit_batch(struct cli *c, const struct cli_args *a, struct err *err); /* submit_batch.c */
 
+cli_run_fn cmd_backup, cmd_restore;
 cli_run_fn cmd_up, cmd_down, cmd_status, cmd_doctor, cmd_console, cmd_version;
 cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_logs, cmd_jobs_events,
     cmd_jobs_metrics, cmd_jobs_attach, cmd_jobs_cancel, cmd_jobs_delete;

@@ -22,6 +22,10 @@ static const struct cli_option down_options[] = {
     {"jobs", 0, NULL, "also cancel live jobs and stop models first"},
     {0},
 };
+static const struct cli_option backup_options[] = {
+    {"without-metadata", 0, NULL, "only the files: for metadata in PostgreSQL, which pg_dump backs up"},
+    {0},
+};
 static const struct cli_option spec_options[] = {
     {"name", 'n', "NAME", "name of the job (default: from the module or command)"},
     {"framework", 'F', "NAME[:VERSION]",
@@ -186,6 +190,21 @@ const struct cli_command cli_commands[] = {
     {"", "down", "", "stop the platform; jobs and models go on", NULL, OPTIONS(down_options), 0, 0, cmd_down},
     {"", "status", "", "is it running, what is it doing", NULL, NULL, 0, 0, cmd_status},
     {"", "doctor", "", "check what works on this machine", NULL, NULL, 0, 0, cmd_doctor},
+    {"", "backup", "FILE", "back up the platform on this machine into one file, while it works",
+     "Metadata, objects and checkpoints, as a tar file with the digest of every file in it. What was "
+     "acknowledged before "
+     "it began is in it.\n"
+     "Environments, logs of running tasks and secrets are not: the first are made anew, the last too. Reads "
+     "the data "
+     "folder, so it\n"
+     "runs as the server's user on the server's machine. The file is as secret as the folder.",
+     OPTIONS(backup_options), 1, 1, cmd_backup},
+    {"", "restore", "FILE", "make a data folder from a backup",
+     "The folder of --data must be absent or empty; it appears whole and checked, or not at all. Jobs that "
+     "ran when "
+     "the backup was\n"
+     "made are lost tasks for the server that starts on it, and are tried again as their rules say.",
+     NULL, 1, 1, cmd_restore},
     {"", "console", "", "print the link that opens the web console, logged in", NULL, NULL, 0, 0,
      cmd_console},
     {"", "run", "-- COMMAND...", "run a command with the code of this folder and watch it",

@@ -41,7 +41,7 @@ static int server_pid(const struct cli *c, json_t **ret)
 }
 
 /* A server of this data folder is meant, whatever environment and configuration say about another one. */
-static void mean_own_server(struct cli *c)
+void cli_mean_own_server(struct cli *c)
 {
 	CLEANUP(free) char *folder = mem_strdup(c->config.data_folder);
 	unsetenv("CLOUDML_ENDPOINT");
@@ -52,7 +52,7 @@ static void mean_own_server(struct cli *c)
 
 static void print_banner(struct cli *c, bool started)
 {
-	mean_own_server(c);
+	cli_mean_own_server(c);
 	const char *endpoint = c->config.endpoint ? c->config.endpoint : "?";
 	const char *token = c->config.token ? c->config.token : "";
 	CLEANUP(free) char *link = mem_printf("%s/#token=%s", endpoint, token);
@@ -153,7 +153,7 @@ int cmd_up(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	bool detach = cli_opt(a, "detach") != NULL;
 	int running = server_pid(c, NULL);
-	mean_own_server(c);
+	cli_mean_own_server(c);
 	if (running && detach && is_replaced(running)) {
 		cli_note(c, "the program was upgraded: starting the server anew; jobs and models go on");
 		int r = stop_server(c, running, err);
@@ -248,7 +248,7 @@ int cmd_down(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *server = NULL;
 	int pid = server_pid(c, &server);
-	mean_own_server(c);
+	cli_mean_own_server(c);
 	c->changed = json_array();
 	if (!pid) {
 		cli_note(c, "not running (data folder '%s')", c->config.data_folder);

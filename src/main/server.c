@@ -175,6 +175,7 @@ static int start_control(struct server *s, struct err *err)
 		return r;
 	struct api_config api = {.loop = s->loop,
 				 .ctl = s->ctl,
+				 .store = s->store,
 				 .backend = s->backend,
 				 .blobs = s->blobs,
 				 .catalogue = &s->catalogue,

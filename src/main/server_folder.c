@@ -2,6 +2,7 @@
 /* The data folder: one server at a time, its token, its address for the command line. */
 #include "main/server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,6 +64,19 @@ static int refuse_second(int dir_fd, const char *path, struct err *err)
 	    pid, path);
 }
 
+/* Copies of the metadata that nobody took; whoever asked for them is gone. */
+static void remove_snapshots(int dir_fd)
+{
+	CLEANUP(fd) int fd = openat(dir_fd, "run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(dir) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return;
+	fd = -1;
+	for (struct dirent *e; (e = readdir(d));)
+		if (str_starts(e->d_name, "snapshot-"))
+			unlinkat(dirfd(d), e->d_name, 0);
+}
+
 int server_folder_take(const char *path, struct server_folder *ret, struct err *err)
 {
 	int r = path_make_absolute_dirs(path, 0700, err);
@@ -85,6 +99,7 @@ int server_folder_take(const char *path, struct server_folder *ret, struct err *
 	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(lock_fd, 0) < 0 || pwrite(lock_fd, pid, (size_t)n, 0) != n)
 		return err_sys(err, errno, "cannot write '%s/run/lock'", path);
+	remove_snapshots(dir_fd);
 	*ret = (struct server_folder){dir_fd, lock_fd};
 	dir_fd = lock_fd = -1;
 	return 0;

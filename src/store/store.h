@@ -70,6 +70,17 @@ void store_drop(struct store *s);
 /* Integrity check of the database and our own cross-table check (counters, owners). ERR_CORRUPT says what. */
 int store_check(struct store_tx *tx, struct err *err);
 
+/* Copies the database into a new file 'path' (borrowed until done) while requests go on: what was committed
+ * before the call is in it. done: r = 0, or ERR_UNSUPPORTED (PostgreSQL: pg_dump does that), ERR_BUSY (one at
+ * a time), ERR_DISK_FULL, ERR_IO, ERR_CANCELLED. The file is not synced and not looked at: store_backup_check
+ * does both. */
+void store_backup(struct store *s, const char *path, store_done_fn *done, void *arg);
+/* Opens the copy, runs store_check, syncs it. Blocks; on any thread. */
+struct store_backup_info {
+	int64_t schema, jobs, bytes;
+};
+int store_backup_check(const char *path, struct store_backup_info *ret, struct err *err);
+
 /* ---- organisations, users, keys: the first ones; for the rest see store_admin.h ---- */
 #define STORE_KEY_ID_MAX KEY_ID_MAX
 #define STORE_TOKEN_MAX 80 /* "cml_KEYID_SECRET" and NUL */

@@ -34,8 +34,8 @@ struct schema_mark {
 	bool has_tables; /* somebody's tables are there */
 };
 
-/* All of them are required; all may block. Errors are set by the driver: ERR_IO and ERR_CORRUPT mean that
- * nobody knows what is on the disk, and the store stops. After any other error inside a transaction the
+/* All but backup_step are required; all may block. Errors are set by the driver: ERR_IO and ERR_CORRUPT mean
+ * that nobody knows what is on the disk, and the store stops. After any other error inside a transaction the
  * request has failed: PostgreSQL accepts nothing more before SQL_UNDO. */
 struct driver_ops {
 	const char *name;
@@ -68,6 +68,9 @@ struct driver_ops {
 
 	int (*schema_read)(struct store_tx *tx, struct schema_mark *ret, struct err *err);
 	int (*schema_write)(struct store_tx *tx, int64_t version, struct err *err); /* in a transaction */
+	/* A part of a copy, outside of transactions; *state is the driver's, NULL at first. 1 = more to do, 0
+	 * = whole. A NULL path ends it early. NULL slots: the database has tools of its own for that. */
+	int (*backup_step)(struct store *s, void **state, const char *path, struct err *err);
 	/* The database's own integrity check and that of its foreign keys. */
 	int (*check)(struct store_tx *tx, struct err *err);
 };

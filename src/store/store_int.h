@@ -37,6 +37,16 @@ struct store_request {
 	struct err err;
 };
 
+/* A copy of the database that is being made. */
+struct store_backup {
+	const char *path; /* borrowed; NULL = none */
+	void *state;	  /* the driver's */
+	store_done_fn *done;
+	void *arg;
+	bool is_finished; /* its end is not told yet */
+	struct err err;
+};
+
 /* Outlives the store when a delivery is still posted on the loop at close. */
 struct store_mailbox {
 	struct store *store; /* NULL after close */
@@ -61,6 +71,7 @@ struct store {
 	pthread_cond_t wake, finished;
 	struct list queued, delivered;
 	size_t queued_count;
+	struct store_backup backup;
 	bool stopping;
 	bool failed;
 	struct err why; /* of failed */
@@ -76,6 +87,12 @@ int store_open_at(const struct store_config *config, int schema, struct store **
 /* store_txn.c */
 void *txn_thread(void *store);
 void txn_deliver(struct store *s);
+void txn_post_delivery(struct store *s); /* under the lock: txn_deliver will be called on the loop */
+
+/* store_backup.c */
+bool backup_is_due(const struct store *s); /* under the lock */
+void backup_advance(struct store *s);	   /* database thread */
+void backup_deliver(struct store *s);
 
 /* store_sql.c. Formats: 's' const char * (NULL is NULL), 'i' int64_t, 'd' int. */
 /* A bound statement; it is reset when sql_step() answers 0 or less. A caller that stops earlier calls

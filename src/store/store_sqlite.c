@@ -9,6 +9,7 @@
 #include "store/store_int.h"
 
 #define CHECKPOINT_PAGES 1000
+#define COPY_PAGES 64 /* in one go: a commit waits for so many */
 
 struct sqlite_db {
 	sqlite3 *db;
@@ -189,6 +190,57 @@ static int sqlite_tend(struct store *s, struct err *err)
 	return rc == SQLITE_OK ? 0 : sqlite_error(&s->tx, rc, err, "copying the log into the database");
 }
 
+/* ---- copies ---- */
+
+struct copy {
+	sqlite3 *to;
+	sqlite3_backup *backup;
+};
+
+static int copy_end(struct store *s, void **state, int rc, struct err *err)
+{
+	struct copy *c = *state;
+	int r = rc == SQLITE_OK
+		    ? 0
+		    : err_set(err, code_of(c->to, rc), "copying the metadata store: %s", sqlite3_errstr(rc));
+	sqlite3_backup_finish(c->backup);
+	if (sqlite3_close(c->to) != SQLITE_OK && r == 0)
+		r = err_set(err, ERR_IO, "copying the metadata store: it cannot be closed");
+	free(c);
+	*state = NULL;
+	return r;
+}
+
+/* Syncing is for the end, and by another thread: commits would wait for it here. */
+static int copy_begin(struct store *s, void **state, const char *path, struct err *err)
+{
+	struct copy *c = MEM_NEW(struct copy);
+	*state = c;
+	int rc = sqlite3_open_v2(path, &c->to,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(c->to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
+				  NULL);
+	if (rc == SQLITE_OK) {
+		c->backup = sqlite3_backup_init(c->to, "main", db_of(&s->tx), "main");
+		rc = c->backup ? SQLITE_OK : sqlite3_errcode(c->to);
+	}
+	return rc == SQLITE_OK ? 0 : copy_end(s, state, rc, err);
+}
+
+static int sqlite_backup_step(struct store *s, void **state, const char *path, struct err *err)
+{
+	if (!path)
+		return *state ? copy_end(s, state, SQLITE_OK, err) : 0;
+	int r = *state ? 0 : copy_begin(s, state, path, err);
+	if (r < 0)
+		return r;
+	int rc = sqlite3_backup_step(((struct copy *)*state)->backup, COPY_PAGES);
+	if (rc == SQLITE_OK)
+		return 1;
+	return copy_end(s, state, rc == SQLITE_DONE ? SQLITE_OK : rc, err);
+}
+
 /* ---- opening and checking ---- */
 
 static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
@@ -307,5 +359,6 @@ const struct driver_ops driver_sqlite = {
     .tend = sqlite_tend,
     .schema_read = sqlite_schema_read,
     .schema_write = sqlite_schema_write,
+    .backup_step = sqlite_backup_step,
     .check = sqlite_check,
 };

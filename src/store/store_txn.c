@@ -195,6 +195,11 @@ static void deliver_posted(void *mailbox)
 		txn_deliver(s);
 }
 
+void txn_post_delivery(struct store *s)
+{
+	post(s, deliver_posted);
+}
+
 /* Hands finished requests over, under the lock; true when the loop has to be told. */
 static bool hand_over(struct store *s, struct list *batch)
 {
@@ -228,7 +233,7 @@ static bool commit_queued(struct store *s)
 		s->queued_count--;
 	}
 	if (hand_over(s, &batch))
-		post(s, deliver_posted);
+		txn_post_delivery(s);
 	pthread_mutex_unlock(&s->lock);
 	return true;
 }
@@ -238,18 +243,20 @@ void *txn_thread(void *store)
 	struct store *s = store;
 	for (;;) {
 		pthread_mutex_lock(&s->lock);
-		while (list_empty(&s->queued) && !s->stopping)
+		while (list_empty(&s->queued) && !s->stopping && !backup_is_due(s))
 			pthread_cond_wait(&s->wake, &s->lock);
-		bool end = list_empty(&s->queued);
+		bool end = list_empty(&s->queued) && !backup_is_due(s);
 		pthread_mutex_unlock(&s->lock);
 		if (end)
 			return NULL;
 		commit_queued(s);
+		backup_advance(s);
 	}
 }
 
 void txn_deliver(struct store *s)
 {
+	backup_deliver(s);
 	struct list batch = LIST_INIT(batch);
 	pthread_mutex_lock(&s->lock);
 	list_take(&s->delivered, &batch, SIZE_MAX);
@@ -303,12 +310,14 @@ int store_run(struct store *s, store_fn *fn, void *arg, struct err *err)
 
 bool store_pump_commit(struct store *s)
 {
-	return commit_queued(s);
+	bool copies = backup_is_due(s);
+	backup_advance(s);
+	return commit_queued(s) || copies;
 }
 
 bool store_pump_deliver(struct store *s)
 {
-	bool any = !list_empty(&s->delivered);
+	bool any = !list_empty(&s->delivered) || s->backup.is_finished;
 	txn_deliver(s);
 	return any;
 }
