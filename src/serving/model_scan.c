@@ -59,13 +59,20 @@ int model_print(const char *path, int64_t *ret_bytes, uint64_t *ret_print, struc
 	char *roots[] = {(char *)path, NULL};
 	FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
 	FTSENT *e;
-	int files = 0;
+	int files = 0, r = 0;
 
 	*ret_bytes = 0;
 	*ret_print = 0xcbf29ce484222325ULL;
 	if (!tree)
 		return err_sys(err, errno, "cannot read '%s'", path);
 	while ((e = fts_read(tree)) && files <= FILES_MAX) {
+		if (e->fts_info == FTS_DEFAULT || e->fts_info == FTS_DC) {
+			r = err_set(err, ERR_INVALID,
+				    e->fts_info == FTS_DC ? "'%.300s' leads back to a folder that it lies in"
+							  : "'%.300s' is neither a file nor a folder",
+				    e->fts_path);
+			break;
+		}
 		if (e->fts_info != FTS_F)
 			continue;
 		const struct stat *st = e->fts_statp;
@@ -79,7 +86,7 @@ int model_print(const char *path, int64_t *ret_bytes, uint64_t *ret_print, struc
 	fts_close(tree);
 	if (files > FILES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "'%s' holds more than %d files", path, FILES_MAX);
-	return 0;
+	return r;
 }
 
 static bool policy_names(const struct version_policy *p, int64_t number)

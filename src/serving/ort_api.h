@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORT_API_WANTED 16 /* release 1.16: the oldest table that has every place below */
+#define ORT_API_WANTED 18 /* release 1.18: the oldest table that has every place below */
 
 typedef struct ort_status ort_status;
 typedef struct ort_env ort_env;
@@ -63,7 +63,9 @@ typedef struct ort_allocator ort_allocator;
 	X(99, ReleaseTensorTypeAndShapeInfo, void, (ort_tensor_info *))                                      \
 	X(100, ReleaseSessionOptions, void, (ort_session_options *))                                         \
 	X(130, AddSessionConfigEntry, ort_status *, (ort_session_options *, const char *, const char *))     \
-	X(252, GetResizedStringTensorElementBuffer, ort_status *, (ort_value *, size_t, size_t, char **))
+	X(252, GetResizedStringTensorElementBuffer, ort_status *, (ort_value *, size_t, size_t, char **))    \
+	X(279, AddExternalInitializersFromFilesInMemory, ort_status *,                                       \
+	  (ort_session_options *, const char *const *, char *const *, const size_t *, size_t))
 
 struct ort_api {
 #define ORT_API_MEMBER(place, name, result, args) result(*name) args;

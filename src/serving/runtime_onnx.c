@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "serving/onnx_external.h"
 #include "serving/ort_api.h"
 #include "serving/runtime.h"
 
@@ -232,6 +233,24 @@ static void onnx_unload(struct runtime_model *base)
 	free(m);
 }
 
+/* A session of the model in 'file' with weights that lie beside it. */
+static int onnx_create(struct onnx_model *m, ort_session_options *o, const char *file, struct err *err)
+{
+	struct onnx_external x;
+	int r;
+
+	onnx_external_init(&x);
+	r = onnx_external_read(&x, file, err);
+	if (r >= 0 && x.count > 0)
+		r = onnx_check(
+		    ort.AddExternalInitializersFromFilesInMemory(o, x.names, x.bytes, x.lengths, x.count),
+		    err);
+	if (r >= 0)
+		r = onnx_check(ort.CreateSession(env, file, o, &m->session), err);
+	onnx_external_done(&x);
+	return r;
+}
+
 static int onnx_session(struct onnx_model *m, const struct runtime_options *options, const char *file,
 			struct err *err)
 {
@@ -247,7 +266,7 @@ static int onnx_session(struct onnx_model *m, const struct runtime_options *opti
 		r = onnx_check(
 		    ort.AddSessionConfigEntry(session_options, "session.intra_op.allow_spinning", "0"), err);
 	if (r >= 0)
-		r = onnx_check(ort.CreateSession(env, file, session_options, &m->session), err);
+		r = onnx_create(m, session_options, file, err);
 	ort.ReleaseSessionOptions(session_options);
 	return r;
 }
