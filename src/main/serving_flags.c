@@ -11,7 +11,7 @@
 #include "base/unit.h"
 #include "serving/tls_files.h"
 
-enum flag_kind { FLAG_TEXT, FLAG_INT, FLAG_INT64, FLAG_BOOL, FLAG_SIZE, FLAG_TIME };
+enum flag_kind { FLAG_TEXT, FLAG_MODE, FLAG_INT, FLAG_INT64, FLAG_BOOL, FLAG_SIZE, FLAG_TIME };
 
 struct flag {
 	const char *name;
@@ -30,6 +30,8 @@ static const struct flag flags[] = {
     {"rest_api_port", FLAG_INT, PLACE(rest_port), 0, 65535, "N",
      "second port, speaks both as well (default 0: none)"},
     {"grpc_socket_path", FLAG_TEXT, PLACE(socket_path), 0, 0, "PATH", "Unix socket to listen on besides"},
+    {"grpc_socket_permissions", FLAG_MODE, PLACE(socket_mode), 0, 0777, "MODE",
+     "of that socket's file, as chmod takes them (default: by the umask)"},
     {"ssl_config_file", FLAG_TEXT, PLACE(ssl_config_file), 0, 0, "PATH",
      "SSLConfig in text: TLS with the key and certificates in it"},
     {"tls_cert", FLAG_TEXT, PLACE(tls_cert), 0, 0, "PATH",
@@ -57,8 +59,8 @@ static const struct flag flags[] = {
      "between looks for new versions (default 1; 0: once)"},
     {"max_num_load_retries", FLAG_INT, PLACE(load_retries), 0, 1000, "N",
      "of a version that does not load (default 5; none at the start)"},
-    {"load_retry_interval_micros", FLAG_INT64, PLACE(load_retry_us), 0, INT64_MAX / 1000000, "N",
-     "between them (default one minute)"},
+    {"load_retry_interval_micros", FLAG_INT64, PLACE(load_retry_us), -1, INT64_MAX / 1000000, "N",
+     "between them (default one minute; -1: none)"},
     {"num_load_threads", FLAG_INT, PLACE(load_threads), 0, 64, "N",
      "models that load at the same time (default 1)"},
     {"allow_version_labels_for_unavailable_models", FLAG_BOOL, PLACE(labels_before_versions), 0, 0, "",
@@ -122,7 +124,6 @@ static const struct foreign_flag {
 } foreign_flags[] = {
     {"grpc_max_threads", false, false, "one thread serves all connections; see --workers"},
     {"grpc_channel_arguments", false, false, "limits of connections are fixed; see --max_message_size"},
-    {"grpc_socket_permissions", false, true, "set the permissions of the folder that holds the socket"},
     {"rest_api_num_threads", false, false, "one thread serves all connections; see --workers"},
     {"use_alts_credentials", true, true, "transport security is left to a gateway in front of the server"},
     {"enable_per_model_batching_parameters", true, false, "all models share the file of parameters"},
@@ -146,6 +147,7 @@ static const struct foreign_flag {
     {"thread_pool_factory_config_file", false, true, "use --threads and --workers"},
     {"mixed_precision", false, true, "convert the model beforehand"},
     {"skip_initialize_tpu", true, false, "models run on processors"},
+    {"use_saved_model", true, false, "what is in a version's folder says what it is"},
     {"use_tflite_model", true, false, "only SavedModels and ONNX files are loaded"},
 };
 
@@ -193,6 +195,18 @@ static int parse_number(const char *name, const char *text, int64_t min, int64_t
 	return 0;
 }
 
+static int parse_mode(const struct flag *f, const char *text, int *ret, struct err *err)
+{
+	char *end;
+	long v = strtol(text, &end, 8);
+
+	if (end == text || *end || v < f->min || v > f->max)
+		return err_set(err, ERR_INVALID, "--%s is '%s', must be permissions such as 0660", f->name,
+			       text);
+	*ret = (int)v;
+	return 0;
+}
+
 static int parse_size(const struct flag *f, const char *text, int64_t *ret, struct err *err)
 {
 	int64_t v = 0;
@@ -225,6 +239,8 @@ static int apply(const struct flag *f, const char *text, struct serving_options 
 	case FLAG_TEXT:
 		*(const char **)place = text;
 		return 0;
+	case FLAG_MODE:
+		return parse_mode(f, text, place, err);
 	case FLAG_INT:
 		r = parse_number(f->name, text, f->min, f->max, &v, err);
 		if (r >= 0)
@@ -356,6 +372,8 @@ int serving_flags_parse(int argc, char **argv, struct serving_options *o, struct
 		o->model_config_file = NULL;
 	if (o->socket_path && !*o->socket_path)
 		o->socket_path = NULL;
+	if (o->load_retry_us < 0)
+		o->load_retry_us = 0;
 	if (o->ssl_config_file && !*o->ssl_config_file)
 		o->ssl_config_file = NULL;
 	if (!o->model_base_path && !o->model_config_file)

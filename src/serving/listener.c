@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -106,41 +107,65 @@ static int bound_port(int fd)
 	return address.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&address)->sin_port) : 0;
 }
 
-/* A socket's file whose server is gone is in the way of ours; one that is served, or any other file, is not
- * touched. */
-static void remove_dead_socket(const struct sockaddr_un *address)
+static int make_socket(const struct serving_options *o, const struct sockaddr_un *address, struct err *err)
 {
+	const char *path = address->sun_path;
 	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-	    errno == ECONNREFUSED)
-		unlink(address->sun_path);
-}
-
-static int bind_path(const char *path, struct err *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	CLEANUP(fd) int fd = -1;
 	int r;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_INVALID, "socket path '%s' is longer than %zu bytes", path,
-			       sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
-	remove_dead_socket(&address);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot create a socket");
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_sys(err, errno, "cannot listen on '%s'", path);
-	if (listen(fd, BACKLOG) < 0) {
-		r = err_sys(err, errno, "cannot listen on '%s'", path);
+	unlink(path);
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return err_sys(err, errno, "cannot listen on '%s'", o->socket_path);
+	if ((o->socket_mode >= 0 && chmod(path, (mode_t)o->socket_mode) < 0) || listen(fd, BACKLOG) < 0) {
+		r = err_sys(err, errno, "cannot listen on '%s'", o->socket_path);
 		unlink(path);
 		return r;
 	}
 	r = fd;
 	fd = -1;
 	return r;
+}
+
+/* The name goes from one server to the next at once, as with the original: who comes last has it, whether the
+ * one before is gone or still answers what it has. Any other file is not touched. */
+static int bind_path(struct listener *l, struct err *err)
+{
+	const struct serving_options *o = l->server->options;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t room = sizeof(address.sun_path);
+	struct stat st;
+	int fd;
+
+	if ((size_t)snprintf(address.sun_path, room, "%s.%d", o->socket_path, (int)getpid()) >= room)
+		return err_set(err, ERR_INVALID, "socket path '%s' is longer than %zu bytes", o->socket_path,
+			       room - 1 - strlen(".4194304"));
+	if (lstat(o->socket_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_EXISTS, "cannot listen on '%s': there is a file that is no socket",
+			       o->socket_path);
+	fd = make_socket(o, &address, err);
+	if (fd < 0)
+		return fd;
+	if (lstat(address.sun_path, &l->path_stat) < 0 || rename(address.sun_path, o->socket_path) < 0) {
+		err_sys(err, errno, "cannot listen on '%s'", o->socket_path);
+		unlink(address.sun_path);
+		close(fd);
+		return -err->code;
+	}
+	l->has_path = true;
+	return fd;
+}
+
+/* Unless it is another server's by now. */
+static void remove_path(const struct listener *l)
+{
+	const char *path = l->server->options->socket_path;
+	struct stat st;
+
+	if (l->has_path && lstat(path, &st) == 0 && st.st_dev == l->path_stat.st_dev &&
+	    st.st_ino == l->path_stat.st_ino)
+		unlink(path);
 }
 
 /* Takes the descriptor (negative: an error that was told already). */
@@ -196,9 +221,7 @@ static int add_sockets(struct listener *l, struct err *err)
 		}
 	}
 	if (r >= 0 && o->socket_path) {
-		int fd = bind_path(o->socket_path, err);
-		l->has_path = fd >= 0;
-		r = add_socket(l, fd, err);
+		r = add_socket(l, bind_path(l, err), err);
 		if (r >= 0)
 			log_info("serving.listen path=%s", o->socket_path);
 	}
@@ -237,8 +260,7 @@ void listener_stop(struct listener *l)
 		server_loop_remove(l->server->loop, &l->sockets[i].source);
 		close(l->sockets[i].source.fd);
 	}
-	if (l->has_path)
-		unlink(l->server->options->socket_path);
+	remove_path(l);
 	l->has_path = false;
 	l->count = 0;
 }

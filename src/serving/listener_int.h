@@ -5,6 +5,7 @@
 #define SERVING_LISTENER_INT_H
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include "serving/listener.h"
 
 #define SOCKETS_MAX 4 /* a port, a second port, a Unix socket, the control socket */
@@ -22,7 +23,8 @@ struct listener {
 	size_t count;
 	struct listen_socket sockets[SOCKETS_MAX];
 	bool waits;    /* those that are added do not accept yet */
-	bool has_path; /* the Unix socket's file is ours to remove */
+	bool has_path; /* the Unix socket's file is ours to remove, as long as it is this one: */
+	struct stat path_stat;
 	struct list sniffing;
 };
 

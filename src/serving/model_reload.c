@@ -130,8 +130,11 @@ int model_life_configured(struct model_life *l, struct model_config_list **ret, 
 
 	if (o->model_config_file) {
 		r = fd_read_file(AT_FDCWD, o->model_config_file, TEXT_PROTO_BYTES_MAX, &text, err);
-		if (r >= 0)
+		if (r >= 0) {
 			r = model_config_read_text((struct str){buf_str(&text), text.len}, list, err);
+			if (r < 0) /* the words that scripts know from the original */
+				err_wrap(err, "Error parsing text-format tensorflow.serving.ModelServerConfig");
+		}
 		if (r < 0)
 			return err_wrap(err, "configuration of models '%s'", o->model_config_file);
 	} else {

@@ -40,6 +40,7 @@ void serving_options_init(struct serving_options *o)
 	*o = (struct serving_options){
 	    .address = "127.0.0.1",
 	    .port = 8500,
+	    .socket_mode = -1,
 	    .listen_fd = -1,
 	    .control_fd = -1,
 	    .ready_fd = -1,

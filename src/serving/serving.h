@@ -33,6 +33,7 @@ struct serving_options {
 	int port;		 /* 0: any free one; ignored when listen_fd >= 0 */
 	int rest_port;		 /* a second port that speaks the same protocols; 0 = none */
 	const char *socket_path; /* Unix socket beside the ports; NULL = none */
+	int socket_mode;	 /* permissions of its file; -1: as the process makes files */
 	int listen_fd;		 /* inherited listening socket, -1 = none; taken */
 	/* TLS on all of these: an SSLConfig in text, or files in PEM; NULL = none. See tls_files.h. */
 	const char *ssl_config_file, *tls_cert, *tls_key, *tls_client_ca;
