@@ -178,6 +178,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 	if (!call)
 		return;
 	call->connection->http1->server->request_bytes -= call->counted_bytes;
+	MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
 	call->connection->busy = false;
 	call->connection->call = NULL;
 	call->connection->http1->dirty |= call->connection->left;
@@ -213,6 +214,7 @@ static void add_headers(const struct h1_call *call, struct MHD_Response *respons
 
 static enum MHD_Result queue(struct h1_call *call, int status, const char *content_type, struct buf *body)
 {
+	const struct server *s = call->connection->http1->server;
 	size_t len = body->len;
 	struct MHD_Response *response =
 	    MHD_create_response_from_buffer(len, buf_steal(body), MHD_RESPMEM_MUST_FREE);
@@ -222,6 +224,9 @@ static enum MHD_Result queue(struct h1_call *call, int status, const char *conte
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	add_headers(call, response);
+	/* Of an answer that nobody takes; libmicrohttpd sees what goes out. */
+	MHD_set_connection_option(call->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+				  (unsigned)((s->options->body_timeout_ms + 999) / 1000));
 	r = MHD_queue_response(call->mhd, (unsigned)status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -354,6 +359,7 @@ void http_reply(struct http_call *c, int status, const char *content_type, struc
 		}
 	}
 	c->cancel = NULL;
+	count_bytes(call, call->counted_bytes + (int64_t)takes_body->len);
 	call->answered = true;
 	call->status = status;
 	call->content_type = content_type;

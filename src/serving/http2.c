@@ -15,9 +15,6 @@
 #define READ_BYTES ((size_t)128 * 1024)
 #define READS_PER_TURN 4 /* then others get their turn */
 #define WINDOW_BYTES (1 << 20)
-#define HEADER_LIST_BYTES (16 * 1024)
-#define RESET_BURST 200
-#define RESETS_PER_SECOND 50
 #define CONTINUATIONS_MAX 8
 #define OUTBOUND_ACKS_MAX 1000
 #define SETTINGS_MAX 32
@@ -86,6 +83,7 @@ void h2_connection_update(struct h2_connection *c)
 		connection_free(c);
 		return;
 	}
+	h2_connection_watch(c);
 	server_loop_change(loop, &c->source, EPOLLIN | (c->sent < c->out.len ? EPOLLOUT : 0));
 }
 
@@ -126,6 +124,16 @@ static bool read_in(struct h2_connection *c)
 	return true;
 }
 
+/* Frees the connection after a GOAWAY that says why, as far as it fits. */
+static void say_goodbye(struct h2_connection *c)
+{
+	c->updating = true;
+	if (c->sent == c->out.len)
+		nghttp2_session_send(c->session);
+	flush_out(c);
+	connection_free(c);
+}
+
 static void connection_event(struct loop_source *source, uint32_t events)
 {
 	struct h2_connection *c = CONTAINER_OF(source, struct h2_connection, source);
@@ -136,13 +144,9 @@ static void connection_event(struct loop_source *source, uint32_t events)
 		alive = read_in(c);
 	c->updating = false;
 	if (!alive) {
-		if (c->sent == c->out.len)
-			nghttp2_session_send(c->session); /* a GOAWAY that says why, as far as it fits */
-		flush_out(c);
-		connection_free(c);
+		say_goodbye(c);
 		return;
 	}
-	h2_connection_watch(c);
 	h2_connection_update(c);
 }
 
@@ -150,9 +154,10 @@ static void idle_timeout(struct loop_timer *t)
 {
 	struct h2_connection *c = CONTAINER_OF(t, struct h2_connection, idle);
 
-	/* Headers or a body did not arrive in time: a reset would keep a slow sender's connection alive. */
+	/* Headers or a body did not arrive in time, or an answer was not taken: a reset would keep a slow
+	 * client's connection alive. */
 	nghttp2_session_terminate_session(c->session, NGHTTP2_ENHANCE_YOUR_CALM);
-	h2_connection_update(c);
+	say_goodbye(c);
 }
 
 static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len, int flags, void *user)
@@ -172,7 +177,7 @@ static int make_templates(struct http2 *h, struct err *err)
 		return err_set(err, ERR_NO_MEMORY, "no memory for HTTP/2");
 	nghttp2_session_callbacks_set_send_callback(h->callbacks, on_send);
 	h2_stream_callbacks(h->callbacks);
-	nghttp2_option_set_stream_reset_rate_limit(h->option, RESET_BURST, RESETS_PER_SECOND);
+	nghttp2_option_set_stream_reset_rate_limit(h->option, H2_RESET_BURST, H2_RESETS_PER_SECOND);
 	nghttp2_option_set_max_continuations(h->option, CONTINUATIONS_MAX);
 	nghttp2_option_set_max_outbound_ack(h->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_max_settings(h->option, SETTINGS_MAX);
@@ -217,7 +222,7 @@ static bool start_session(struct h2_connection *c)
 	const nghttp2_settings_entry settings[] = {
 	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX},
 	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
-	    {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES},
+	    {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, H2_HEADER_BYTES_MAX},
 	};
 
 	return nghttp2_session_server_new2(&c->session, c->http2->callbacks, c, c->http2->option) == 0 &&
@@ -240,6 +245,7 @@ void http2_accept(struct http2 *h, int fd)
 	c->idle.on_timer = idle_timeout;
 	list_init(&c->streams);
 	list_init(&c->incoming);
+	list_init(&c->outgoing);
 	list_init(&c->node);
 	list_init(&c->answered_node);
 	list_append(&h->connections, &c->node);

@@ -91,6 +91,8 @@ void rpc_stream_send(struct rpc_stream *flow, struct buf *takes_message)
 		grpc_prefix_write((uint8_t *)message.data, false,
 				  (uint32_t)(message.len - GRPC_PREFIX_BYTES));
 		buf_add(&s->reply, message.data, message.len);
+		if (list_empty(&s->outgoing_node))
+			h2_stream_taken(s);
 		buf_done(&message);
 		wake(s);
 		return;

@@ -15,6 +15,9 @@
 #define H2_CONNECTION_WINDOW (8 << 20)
 #define H2_OUT_HIGH ((size_t)256 * 1024) /* queued bytes past which no more frames are made */
 #define H2_PATH_MAX 256
+#define H2_HEADER_BYTES_MAX ((size_t)16 * 1024) /* of a request, as RFC 9113 (6.5.2) counts them */
+#define H2_RESET_BURST 200
+#define H2_RESETS_PER_SECOND 50
 
 struct http2 {
 	struct server *server;
@@ -29,10 +32,13 @@ struct h2_connection {
 	struct list node, answered_node;
 	struct http2 *http2;
 	struct loop_source source;
-	struct loop_timer idle; /* due when the oldest unfinished request is too old */
+	struct loop_timer idle; /* due when the oldest unfinished request or answer is too old */
 	nghttp2_session *session;
 	struct list streams;  /* all */
 	struct list incoming; /* whose request is not complete, oldest first */
+	struct list outgoing; /* with an answer, the one whose client has taken nothing for longest first */
+	int64_t resets,
+	    resets_ns; /* that the client's mistakes made us send, forgotten with time; when counted */
 	struct buf out;
 	size_t sent; /* of out */
 	bool updating, draining;
@@ -46,10 +52,12 @@ struct h2_message {
 };
 
 struct h2_stream {
-	struct list node, incoming_node;
+	struct list node, incoming_node, outgoing_node;
 	struct h2_connection *connection; /* NULL once the stream is closed */
 	int32_t id;
 	int64_t started_ns;
+	int64_t taken_ns; /* when the client last took some of the answer */
+	size_t header_bytes;
 	bool is_post, is_head, is_grpc, unknown_encoding, gzip;
 	bool running;  /* a protocol has the call */
 	bool answered; /* further request bytes are dropped */
@@ -78,6 +86,7 @@ void h2_stream_callbacks(nghttp2_session_callbacks *callbacks);
  * ERR_TOO_LARGE, ERR_INVALID, ERR_INTERNAL; the reader is empty again in any case. */
 int h2_message_take(struct h2_stream *s, struct h2_message **ret, struct str *ret_bytes, struct err *err);
 void h2_stream_count(struct h2_stream *s, int64_t bytes); /* of server->request_bytes */
+void h2_stream_taken(struct h2_stream *s); /* the client took some of the answer, or there is a new one */
 /* An answer without a message: headers and trailers in one. err->code may be 0. */
 void h2_stream_fail(struct h2_stream *s, const struct err *err);
 

@@ -9,6 +9,7 @@
 #include "serving/inflate.h"
 
 #define NS_PER_MS 1000000
+#define NS_PER_S 1000000000
 
 static void message_free(struct shared *shared)
 {
@@ -30,6 +31,7 @@ static void stream_free(struct h2_stream *s)
 	h2_stream_count(s, 0);
 	list_remove(&s->node);
 	list_remove(&s->incoming_node);
+	list_remove(&s->outgoing_node);
 	grpc_reader_done(&s->reader);
 	buf_done(&s->reply);
 	buf_done(&s->in);
@@ -56,6 +58,7 @@ void h2_stream_detach(struct h2_stream *s)
 	if (s->running) {
 		list_remove(&s->node);
 		list_remove(&s->incoming_node);
+		list_remove(&s->outgoing_node);
 		if (s->call.cancel)
 			s->call.cancel(&s->call); /* s may be gone */
 	} else {
@@ -66,15 +69,27 @@ void h2_stream_detach(struct h2_stream *s)
 void h2_connection_watch(struct h2_connection *c)
 {
 	struct server *server = c->http2->server;
-	struct h2_stream *oldest;
+	int64_t oldest_ns = INT64_MAX;
 
-	if (list_empty(&c->incoming)) {
-		server_loop_timer_stop(server->loop, &c->idle);
-		return;
+	if (!list_empty(&c->incoming))
+		oldest_ns = LIST_ENTRY(c->incoming.next, struct h2_stream, incoming_node)->started_ns;
+	if (!list_empty(&c->outgoing)) {
+		int64_t taken_ns = LIST_ENTRY(c->outgoing.next, struct h2_stream, outgoing_node)->taken_ns;
+		oldest_ns = taken_ns < oldest_ns ? taken_ns : oldest_ns;
 	}
-	oldest = LIST_ENTRY(c->incoming.next, struct h2_stream, incoming_node);
-	server_loop_timer_start(server->loop, &c->idle,
-				oldest->started_ns + server->options->body_timeout_ms * NS_PER_MS);
+	if (oldest_ns == INT64_MAX)
+		server_loop_timer_stop(server->loop, &c->idle);
+	else
+		server_loop_timer_start(server->loop, &c->idle,
+					oldest_ns + server->options->body_timeout_ms * NS_PER_MS);
+}
+
+void h2_stream_taken(struct h2_stream *s)
+{
+	s->taken_ns = clock_monotonic_ns();
+	list_remove(&s->outgoing_node);
+	if (s->reply.len > s->reply_sent)
+		list_append(&s->connection->outgoing, &s->outgoing_node);
 }
 
 static nghttp2_nv header(const char *name, const char *value, size_t value_len)
@@ -147,6 +162,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	buf_add(&c->out, frame_header, 9);
 	buf_add(&c->out, s->reply.data + s->reply_sent, length);
 	s->reply_sent += length;
+	h2_stream_taken(s);
 	if (s->begun)
 		h2_flow_sent(s);
 	return 0;
@@ -166,6 +182,8 @@ void rpc_reply(struct rpc_call *call, struct buf *takes_message)
 		return;
 	}
 	grpc_prefix_write((uint8_t *)s->reply.data, false, (uint32_t)(s->reply.len - GRPC_PREFIX_BYTES));
+	h2_stream_count(s, (int64_t)s->reply.len);
+	h2_stream_taken(s);
 	s->answered = true;
 	nghttp2_submit_response(s->connection->session, s->id, headers, 2, &provider);
 	h2_connection_update_soon(s->connection);
@@ -205,6 +223,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	s->call.deadline_ns = INT64_MAX;
 	list_init(&s->node);
 	list_init(&s->incoming_node);
+	list_init(&s->outgoing_node);
 	list_append(&c->streams, &s->node);
 	list_append(&c->incoming, &s->incoming_node);
 	nghttp2_session_set_stream_user_data(session, s->id, s);
@@ -251,7 +270,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 
-	if (s && frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+	if (!s || frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	s->header_bytes += name_len + value_len + 32;
+	if (s->header_bytes <= H2_HEADER_BYTES_MAX)
 		take_header(s, (struct str){(const char *)name, name_len},
 			    (struct str){(const char *)value, value_len});
 	return 0;
@@ -387,6 +409,12 @@ static void on_request_headers(struct h2_stream *s)
 	struct err err = ERR_INIT;
 	int r = 0;
 
+	if (s->header_bytes > H2_HEADER_BYTES_MAX) {
+		list_remove(&s->incoming_node);
+		err_set(&err, ERR_TOO_LARGE, "headers are larger than %zu bytes", H2_HEADER_BYTES_MAX);
+		h2_stream_fail(s, &err);
+		return;
+	}
 	s->method = rpc_method_find(s->path);
 	if (!s->method || !s->method->stream || !is_call(s))
 		return;
@@ -423,11 +451,29 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	return 0;
 }
 
+/* Mistakes that end streams cost the client nothing and us a request each, as its own resets do, which
+ * nghttp2 counts. */
+static void count_reset(struct h2_connection *c)
+{
+	int64_t now = clock_monotonic_ns(),
+		forgotten = (now - c->resets_ns) / (NS_PER_S / H2_RESETS_PER_SECOND);
+
+	if (forgotten > 0) {
+		c->resets = c->resets > forgotten ? c->resets - forgotten : 0;
+		c->resets_ns = now;
+	}
+	if (++c->resets > H2_RESET_BURST)
+		nghttp2_session_terminate_session(c->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 /* An answer that went out before the request was complete: tell the client to stop sending. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
 	struct h2_stream *s;
 
+	if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+	    frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
+		count_reset(user);
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
