@@ -133,7 +133,8 @@ int model_life_configured(struct model_life *l, struct model_config_list **ret, 
 		if (r >= 0) {
 			r = model_config_read_text((struct str){buf_str(&text), text.len}, list, err);
 			if (r < 0) /* the words that scripts know from the original */
-				err_wrap(err, "Error parsing text-format tensorflow.serving.ModelServerConfig");
+				err_wrap(err,
+					 "Error parsing text-format tensorflow.serving.ModelServerConfig");
 		}
 		if (r < 0)
 			return err_wrap(err, "configuration of models '%s'", o->model_config_file);
