@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -70,11 +71,56 @@ class Client(threading.Thread):
         self.join()
 
 
-class Clients:
-    """Four of them: two on connections that they keep, two with a new one for every request."""
+# Predict on one channel of the real gRPC library, without a pause; the request is written by hand: no stubs are needed.
+GRPC_CLIENT = """
+import json, sys, threading, grpc
+def field(number, data):
+    return bytes([number << 3 | 2, len(data)]) + data
+def take(data):
+    return data
+tensor = b"\\x08\\x01" + field(2, field(2, b"\\x08\\x01") + field(2, b"\\x08\\x02")) + field(5, b"\\0\\0\\x80\\x3f" * 2)
+request = field(1, field(1, sys.argv[2].encode())) + field(2, field(1, b"x") + field(2, tensor))
+channel = grpc.insecure_channel(sys.argv[1])
+call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict", take, take)
+stop, asked, failed = threading.Event(), 0, []
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+while not stop.is_set():
+    asked += 1
+    try:
+        if not call(request, timeout=60):
+            failed.append("an empty answer")
+    except grpc.RpcError as e:
+        failed.append(str(e.code()) + " " + str(e.details()))
+print(json.dumps({"asked": asked, "failed": failed}))
+"""
 
-    def __init__(self, model):
-        self.all = [Client(model, keep) for keep in (True, True, False, False)]
+
+def grpc_python():
+    made = subprocess.run([platform.ROOT / "tests/py_env", platform.ROOT / "tests/scn/serving/requirements.txt"],
+                          capture_output=True, text=True, timeout=PATIENCE)
+    if made.returncode:
+        raise AssertionError(f"no environment with gRPC: {made.stderr}")
+    return os.path.join(made.stdout.strip(), "bin/python")
+
+
+class GrpcClient:
+    def __init__(self, python, model):
+        self.versions = {}
+        self.process = subprocess.Popen([python, "-c", GRPC_CLIENT, model["address"], model["name"]],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def end(self):
+        out, _ = self.process.communicate(timeout=120)
+        told = json.loads(out)
+        self.asked, self.failed = told["asked"], told["failed"]
+
+
+class Clients:
+    """Two on connections that they keep, two with a new one for every request, two over gRPC."""
+
+    def __init__(self, model, python):
+        self.http = [Client(model, keep) for keep in (True, True, False, False)]
+        self.all = self.http + [GrpcClient(python, model) for _ in range(2)]
 
     def __enter__(self):
         return self
@@ -97,8 +143,11 @@ class Clients:
         return sums
 
     def ask_more(self, count=200):
-        goal = self.asked() + count
-        platform.until(f"{count} more answers", lambda: self.asked() >= goal)
+        goal = self.asked_http() + count
+        platform.until(f"{count} more answers", lambda: self.asked_http() >= goal)
+
+    def asked_http(self):
+        return sum(client.asked for client in self.http)
 
 
 def server_of(task):
@@ -117,6 +166,7 @@ class Replicas(platform.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.python = grpc_python()
         for version in (1, 2, 3):
             cls.upload(f"digits/{version}", version)
         cls.upload("broken/9", 9, "raise RuntimeError('no weights in this file')")
@@ -150,7 +200,7 @@ class Replicas(platform.Case):
 
     def test_a_killed_replica_costs_only_what_was_in_flight_on_it(self):
         m = self.settled()
-        with Clients(m) as clients:
+        with Clients(m, self.python) as clients:
             clients.ask_more()
             os.kill(server_of(self.task(m, m["replicas"][0])), signal.SIGKILL)
             clients.ask_more()
@@ -159,7 +209,7 @@ class Replicas(platform.Case):
         self.assertEqual(again["address"], m["address"])
         self.assertEqual(again["restarts"], m["restarts"] + 1)
         print(f"killed: {len(clients.failed())} of {clients.asked()} requests failed", file=sys.stderr)
-        self.assertLessEqual(len(clients.failed()), 4, clients.failed())  # as many as are in flight at a time
+        self.assertLessEqual(len(clients.failed()), 6, clients.failed())  # as many as are in flight at a time
         self.assertIn("restarting", self.events())
 
     def test_a_hanging_replica_is_replaced(self):
@@ -175,7 +225,7 @@ class Replicas(platform.Case):
 
     def test_updates_and_weights_lose_no_request(self):
         m = self.settled()
-        with Clients(m) as clients:
+        with Clients(m, self.python) as clients:
             clients.ask_more()
             for weights in ("1=500,2=500", "1=0,2=1000", "1=1000,2=0"):
                 self.p.cli("models", "update", "m", "--weights", weights).ok()
@@ -213,14 +263,14 @@ class Replicas(platform.Case):
             self.p.start()
             platform.until("another attempt", lambda: self.model()["restarts"] > m["restarts"])
             m = self.settled()
-            with Clients(m) as clients:
+            with Clients(m, self.python) as clients:
                 clients.ask_more(40)
             self.assertEqual((list(clients.versions()), clients.failed()), ([2], []))
         self.p.cli("models", "update", "m", "--weights", "1=900,2=100").ok()
 
     def test_a_server_that_dies_in_an_update_goes_on_with_it(self):
         m = self.settled()
-        with Clients(m) as clients:
+        with Clients(m, self.python) as clients:
             revision = int(self.p.cli("models", "update", "m", "--weights", "2=1000", "--detach").ok().out)
             self.p.kill()
             clients.ask_more()
