@@ -74,7 +74,21 @@ export interface Model {
   http_url?: string | null;
   grpc_address?: string | null;
   progress?: Progress | null;
+  revision?: number;
+  replicas_ready?: number;
+  replicas?: Replica[];
+  update?: { state: string; revision: number; message: string };
   spec: { [key: string]: Json | undefined };
+}
+
+export interface Replica {
+  replica: number;
+  state: string; // waiting, starting, ready, unhealthy, restarting, draining
+  attempt: number;
+  release: number;
+  restarts: number;
+  ready_ms: number;
+  message: string;
 }
 
 export interface Event {

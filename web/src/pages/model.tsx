@@ -64,6 +64,7 @@ function ModelView({ model, path }: { model: Model; path: string }) {
           />
         </div>
         <div>
+          <ReplicasPanel model={model} />
           <AboutPanel model={model} />
           <EventsPanel path={`${path}/events`} version={model.version} />
         </div>
@@ -172,6 +173,48 @@ function TensorRow({ kind, tensor }: { kind: string; tensor: Tensor }) {
       <td class="mono">{tensor.dtype}</td>
       <td class="mono">{shapeText(tensor)}</td>
     </tr>
+  );
+}
+
+/* Only where there is more to say than the state: several replicas, or an update. */
+function ReplicasPanel({ model }: { model: Model }) {
+  const replicas = model.replicas ?? [];
+  const update = model.update && model.update.state !== 'none' ? model.update : undefined;
+  if (replicas.length < 2 && !update) return null;
+  return (
+    <section class="panel" aria-label="Replicas">
+      {update && (
+        <p class={update.state === 'failed' ? 'message failed' : 'message'}>
+          revision {update.revision}: {update.state}
+          {update.message && ` (${update.message})`}
+        </p>
+      )}
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col">Replica</th>
+            <th scope="col">State</th>
+            <th scope="col">Release</th>
+            <th scope="col">Attempt</th>
+            <th scope="col">Ready since</th>
+          </tr>
+        </thead>
+        <tbody>
+          {replicas.map((r) => (
+            <tr key={r.attempt}>
+              <td class="name">{r.replica}</td>
+              <td>
+                {r.state}
+                {r.message && <span class="sub message"> {r.message}</span>}
+              </td>
+              <td>{r.release}</td>
+              <td>{r.attempt}</td>
+              <td>{r.ready_ms > 0 ? dateTime(r.ready_ms) : ''}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 

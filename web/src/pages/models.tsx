@@ -64,6 +64,7 @@ function ModelTable({ list }: { list: Model[] }) {
               <a href={to('models', m.name)}>{m.name}</a>
               <span class="sub mono">
                 {m.id}
+                {(m.replicas?.length ?? 1) > 1 ? ` · ${m.replicas_ready ?? 0} of ${m.replicas!.length} replicas ready` : ''}
                 {m.restarts > 0 ? ` · ${m.restarts} restarts` : ''}
               </span>
             </td>
