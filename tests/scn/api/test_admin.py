@@ -292,6 +292,22 @@ class Quotas(unittest.TestCase):
         server.call("POST", f"/api/v1/jobs/{job}/cancel", token=ada)
 
 
+    def test_what_is_beyond_one_waits_until_it_is_raised(self):
+        name, ada = new_org()
+        server.call("PATCH", f"/api/v1/orgs/{name}/quota", {"training": {"count": 1}, "borrow": False})
+        first = server.call("POST", "/api/v1/jobs", {"command": ["sleep", "1000"], "cpu": "100m"}, token=ada).json["id"]
+        wait_state(first, ada, "starting", "running")
+        job = server.call("POST", "/api/v1/jobs", {"command": ["sleep", "1000"], "cpu": "100m"}, token=ada).json["id"]
+        for event, data in server.events(f"/api/v1/watch?job={job}", token=ada):
+            if event == "job" and "quota" in data["reason"]:
+                break
+            self.assertIn((event, data.get("state")), [("job", "submitted"), ("job", "queued"), ("sync", None)])
+        server.call("PATCH", f"/api/v1/orgs/{name}/quota", {"training": {"count": 2}})
+        self.assertIn(wait_state(job, ada, "starting", "running")["state"], ("starting", "running"))
+        for running in (first, job):
+            server.call("POST", f"/api/v1/jobs/{running}/cancel", token=ada)
+
+
 class Usage(unittest.TestCase):
     def test_what_a_job_held_is_its_time_by_its_resources_and_outlives_a_kill_and_the_job(self):
         name, ada = new_org()

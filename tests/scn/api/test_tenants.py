@@ -43,8 +43,8 @@ def tearDownModule():
 class Generator:
     """Pairs of requests: about what is there, and about what is not. Names of both have the same length."""
 
-    def __init__(self, world, rng):
-        self.world, self.rng = world, rng
+    def __init__(self, world, own, rng):
+        self.world, self.own, self.rng = world, own, rng
         # Names of buckets are one space for all, as S3's: that one is taken is told, and which one is taken changes.
         self.table = [r for r in routes(server) if r["role"] != "open" and not r["stream"] and
                       (r["method"], r["path"]) != ("PUT", "/api/v1/store/{bucket}")]
@@ -58,10 +58,13 @@ class Generator:
         """A placeholder for one of the kinds of names; '<kind>' becomes the real one or the one that is not there."""
         return "<" + self.rng.choice([k for k in self.real if k.split(" ")[0] in kinds]) + ">"
 
-    def parameter(self, name):
+    def parameter(self, name, reads):
         rng = self.rng
         if name == "org":
             return rng.choice(["<org>", "<org>", "-"])
+        # One's own things too: what is said about them may name others'.
+        if reads and name in ("job", "model") and rng.random() < 0.25:
+            return self.own.job if name == "job" else self.own.model
         if name == "job":
             return self.pick("job", "job_name")
         if name == "key":
@@ -106,7 +109,7 @@ class Generator:
     def request(self):
         rng = self.rng
         route = rng.choice(self.table)
-        path = re.sub(r"\{([a-z]+)\}", lambda m: self.parameter(m[1]), route["path"])
+        path = re.sub(r"\{([a-z]+)\}", lambda m: self.parameter(m[1], route["method"] == "GET"), route["path"])
         query = self.query(route["query"])
         headers = {}
         if rng.random() < 0.2:
@@ -149,7 +152,7 @@ class Tenants(unittest.TestCase):
         rng = random.Random(SEED)
         print(f"TEST_SEED={SEED} TENANT_REQUESTS={PAIRS}")
         victim, attacker = World(server, "victim"), World(server, "attack")
-        generator = Generator(victim, rng)
+        generator = Generator(victim, attacker, rng)
         everything = b"".join(body for _, body in victim.snapshot().values())
         hidden = [w for w, c in victim.canaries.items() if c.encode() not in everything and c.upper().replace("-", "_").encode() not in everything]
         self.assertEqual(hidden, ["onnx", "package", "idempotency"])  # its own people see the rest: there is something to leak
@@ -184,7 +187,7 @@ class Tenants(unittest.TestCase):
         medians = {("theirs" if k else "nobody's"): round(statistics.median(v) * 1e6) for k, v in times.items() if v}
         print(f"{2 * PAIRS} requests: 0 reads, 0 writes, 0 hints of existence; "
               f"statuses {dict(sorted(statuses.items()))}; median µs of 404 {medians}")
-        self.assertGreater(statuses.get(404, 0), PAIRS // 4)
+        self.assertGreater(statuses.get(404, 0), PAIRS // 5)
         self.assertGreater(statuses.get(403, 0), 0)
         self.assertGreater(statuses.get(200, 0), 0)
 

@@ -251,13 +251,27 @@ static void never(struct http_exchange *x, void *app)
 	fail();
 }
 
-TEST(a_route_without_a_rule_is_refused_at_the_start)
+TEST(a_route_without_a_whole_rule_is_refused_at_the_start)
 {
-	static const struct http_route open_door[] = {
-	    {.method = "GET", .path = "/x", .handle = never, .summary = "x"}, {.method = NULL}};
-	static const struct http_route *const tables[] = {open_door, NULL};
-	struct err err = ERR_INIT;
-	struct http_server *s = NULL;
-	struct http_server_config config = {.address = "127.0.0.1", .routes = tables};
-	EXPECT_ERR(http_server_new(&config, &s, &err), ERR_INTERNAL, &err, "lacks a rule");
+	static const struct {
+		const char *path;
+		int auth;
+	} rows[] = {{"/x", 0},
+		    {"/x", HTTP_OF_ORG},
+		    {"/x", HTTP_PLATFORM + 1},
+		    {"/x", HTTP_ADMIN | 0x20},
+		    {"/x", HTTP_ADMIN | HTTP_OF_ORG},
+		    {"/orgs/{org}", HTTP_ADMIN},
+		    {"/orgs/{org}", HTTP_OPEN | HTTP_OF_ORG}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct http_route open_door[] = {{.method = "GET", .handle = never, .summary = "x"},
+						 {.method = NULL}};
+		const struct http_route *const tables[] = {open_door, NULL};
+		struct err err = ERR_INIT;
+		struct http_server *s = NULL;
+		struct http_server_config config = {.address = "127.0.0.1", .routes = tables};
+		open_door[0].path = rows[i].path;
+		open_door[0].auth = rows[i].auth;
+		EXPECT_ERR(http_server_new(&config, &s, &err), ERR_INTERNAL, &err, "lacks a rule");
+	}
 }
