@@ -57,6 +57,10 @@ TEST(the_one_model_of_an_output_is_found)
 	    {{OUT "a.onnx", OUT "b/saved_model.pb"}, NULL, URI "b/", "tensorflow"},
 	    {{"m/1/saved_model.pb", "m/2/saved_model.pb"}, "fds://org/m", "fds://org/m/", "tensorflow"},
 	    {{"m/1/saved_model.pb", "m/2/saved_model.pb"}, "fds://org/m/2/", "fds://org/m/2/", "tensorflow"},
+	    {{"saved_model.pb", "variables/x"}, "fds://org/", "fds://org/", "tensorflow"},
+	    {{"1/saved_model.pb", "2/saved_model.pb"}, "fds://org/", "fds://org/", "tensorflow"},
+	    {{"predict.py"}, "fds://org/", "fds://org/", "scikit-learn"},
+	    {{"1/saved_model.pb"}, "fds://org/1/", "fds://org/1/", "tensorflow"},
 	    {{"m/x.onnx"}, "fds://org/m/", "fds://org/m/x.onnx", "onnx"},
 	    {{"m/x.onnx", "m/y.onnx"}, "fds://org/m/y.onnx", "fds://org/m/y.onnx", "onnx"},
 	};
@@ -90,5 +94,32 @@ TEST(what_is_not_one_model_is_refused_with_what_is_there)
 		struct err err;
 		EXPECT_ERR(resolve(rows[i].keys, rows[i].uri, &spec, &err), ERR_INVALID, &err, rows[i].part);
 		service_spec_done(&spec);
+	}
+}
+
+TEST(versions_with_a_weight_must_be_there)
+{
+	static const char *const keys[] = {"m/1/saved_model.pb", "m/2/saved_model.pb", NULL};
+	static const struct {
+		const char *weights, *part; /* part "" = good */
+	} rows[] = {{"1=500,2=500", ""},
+		    {"2=1000", ""},
+		    {"1=0,3=1000", "no version 3"},
+		    {"11=1000", "no version 11"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct blob_store *s = new_store(keys);
+		struct service_spec spec;
+		struct err err = ERR_INIT;
+		service_spec_init(&spec);
+		spec.uri = mem_strdup("fds://org/m/");
+		free(spec.weights);
+		spec.weights = mem_strdup(rows[i].weights);
+		int r = api_model_resolve(s, "org", &spec, &err);
+		if (*rows[i].part)
+			EXPECT_ERR(r, ERR_INVALID, &err, rows[i].part);
+		else
+			EXPECT_OK(r, &err);
+		service_spec_done(&spec);
+		s->ops->close(s);
 	}
 }
