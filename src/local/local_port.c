@@ -84,12 +84,13 @@ static int port_open(struct local *l, const struct task_spec *spec, struct err *
 void local_port_adopt(struct local_task *t, int folder_fd)
 {
 	struct err err = ERR_INIT;
-	if (t->spec.kind != TASK_MODEL || t->status.phase < TASK_RUNNING || t->port_asked ||
-	    map_get(t->local->ports, t->spec.owner))
+	if (t->spec.kind != TASK_MODEL || t->port_asked || map_get(t->local->ports, t->spec.owner))
 		return;
-	t->port_asked = true;
 	CLEANUP(fd) int fd = task_socket_connect(folder_fd, FOLDER_PORT_SOCKET, &err);
-	int port_fd = fd < 0 ? fd : task_socket_receive(fd, &err);
+	if (fd < 0) /* a shim that has just begun, or one of before there was such a socket */
+		return;
+	t->port_asked = true; /* one that takes the question and gives no answer is not waited for again */
+	int port_fd = task_socket_receive(fd, &err);
 	if (port_fd < 0)
 		log_warn("task.port task=%s error=\"%s\"", t->name, err.msg);
 	else

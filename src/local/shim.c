@@ -358,6 +358,10 @@ static int begin(struct shim *s, struct err *err)
 	s->folder_watch = loop_dir_new(s->loop, s->folder, on_folder, s, err);
 	if (!s->folder_watch)
 		return -err->code;
+	if (s->spec.kind == TASK_MODEL)
+		r = shim_model_begin(s, err);
+	if (r < 0)
+		return r;
 	on_folder(s, NULL);
 	start_environment(s);
 	if (s->stop_wanted)

@@ -81,8 +81,9 @@ void shim_sample_start(struct shim *s, void (*fn)(void *arg)); /* fn each time b
 void shim_sample(struct shim *s);
 
 /* shim_model.c */
-int shim_model_open(struct shim *s, struct err *err); /* port and pipe */
-void shim_model_started(struct shim *s);	      /* the container has its copies */
+int shim_model_begin(struct shim *s, struct err *err); /* the service's socket can be asked for */
+int shim_model_open(struct shim *s, struct err *err);  /* the sockets and the pipe of the server */
+void shim_model_started(struct shim *s);	       /* the container has its copies */
 void shim_model_close(struct shim *s);
 void shim_model_read_weights(struct shim *s);
 

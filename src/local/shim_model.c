@@ -136,21 +136,27 @@ static int open_pipe(struct shim *s, struct err *err)
 	return s->ready_watch ? 0 : -err->code;
 }
 
-int shim_model_open(struct shim *s, struct err *err)
+/* From the beginning on, so that a server that was started anew finds the socket whatever the replica does.
+ */
+int shim_model_begin(struct shim *s, struct err *err)
 {
 	if (s->listen_fd < 0)
 		return err_set(err, ERR_UNAVAILABLE, "no listening socket came with the task");
 	s->port = port_of(s->listen_fd);
+	s->port_fd = task_socket_listen(s->folder_fd, FOLDER_PORT_SOCKET, err);
+	if (s->port_fd < 0)
+		return s->port_fd;
+	s->port_watch = loop_fd_new(s->loop, s->port_fd, LOOP_READ, on_port_asked, s, err);
+	return s->port_watch ? 0 : -err->code;
+}
+
+int shim_model_open(struct shim *s, struct err *err)
+{
 	shim_model_read_weights(s);
 	int r = write_config(s, err);
 	if (r >= 0)
-		r = s->port_fd = task_socket_listen(s->folder_fd, FOLDER_PORT_SOCKET, err);
-	if (r >= 0)
 		r = s->control_fd = task_socket_listen(s->folder_fd, FOLDER_CONTROL_SOCKET, err);
-	if (r < 0)
-		return r;
-	s->port_watch = loop_fd_new(s->loop, s->port_fd, LOOP_READ, on_port_asked, s, err);
-	return s->port_watch ? open_pipe(s, err) : -err->code;
+	return r < 0 ? r : open_pipe(s, err);
 }
 
 void shim_model_started(struct shim *s)

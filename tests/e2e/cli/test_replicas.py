@@ -281,6 +281,18 @@ class Replicas(platform.Case):
         self.assertEqual(clients.failed(), [])
         self.p.cli("models", "update", "m", "--weights", "1=900,2=100").ok()
 
+    def test_replicas_share_a_port_also_when_the_server_dies_while_they_begin(self):
+        self.upload("early", 5)
+        self.p.cli("models", "create", "early", "--uri", "fds://default/early/", "--replicas", "2", "--detach", *MODEL).ok()
+        self.p.kill()
+        self.p.start()
+        m = platform.until("two replicas", lambda: self.p.get("/models/early") if
+                           self.p.get("/models/early")["replicas_ready"] == 2 else None)
+        ports = {json.loads(pathlib.Path(self.p.data, "tasks", self.task(m, r), "status.json").read_text())["port"]
+                 for r in m["replicas"]}
+        self.assertEqual({m["address"].rsplit(":", 1)[1]}, {str(port) for port in ports})
+        self.p.cli("models", "delete", "early").ok()
+
     def test_every_form_of_a_request_is_understood(self):
         forms = {"rows": [[1, 2]], "instances": {"instances": [[1, 2]]}, "inputs": {"inputs": {"x": [[1, 2]]}},
                  "original": {"x": [[1, 2]], "x_dtype": "float32"}}
