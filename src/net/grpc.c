@@ -7,7 +7,8 @@
 #include <string.h>
 #include "base/utf8.h"
 
-#define FIRST_ALLOCATION ((size_t)64 * 1024)
+#define FIRST_ALLOCATION ((size_t)1 << 20) /* a message up to this size is never moved */
+#define GROWTH 4
 
 static const struct {
 	const char *name;
@@ -55,11 +56,12 @@ static int reader_grow(struct grpc_reader *r, size_t need, size_t lead, struct e
 	if (r->message && need <= r->cap)
 		return 0;
 	while (cap < need)
-		cap = size_min(cap * 2, r->declared_len);
+		cap = size_min(cap * GROWTH, r->declared_len);
 	if (posix_memalign(&grown, GRPC_MESSAGE_ALIGN, GRPC_MESSAGE_ALIGN + cap) != 0)
 		return err_set(err, ERR_NO_MEMORY, "no memory for a message of %zu bytes", r->declared_len);
 	if (r->message_len > 0)
 		memcpy((char *)grown + lead, r->message, r->message_len);
+	r->moved += r->message ? r->message_len : 0;
 	free(r->memory);
 	r->memory = grown;
 	r->message = (uint8_t *)grown + lead;

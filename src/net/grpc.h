@@ -36,13 +36,15 @@ const char *grpc_status_name(int status); /* "NOT_FOUND"; "UNKNOWN" for a number
 int grpc_status_err(int status);	  /* ERR_ code that means the same; 0 for GRPC_OK */
 
 /* Puts one message together from pieces of the stream. 'max' bounds the declared length before anything is
- * allocated, and memory grows only with what has arrived, so a lying prefix costs nothing. */
+ * allocated. Up to a limit its memory is asked for at once, which costs nothing before it is written to;
+ * beyond that memory grows with what has arrived, so a lying prefix costs nothing. */
 struct grpc_reader {
 	uint8_t prefix[GRPC_PREFIX_BYTES];
 	size_t prefix_len;
 	bool compressed;
 	uint8_t *message; /* owned; aligned to GRPC_MESSAGE_ALIGN; NULL until the prefix is complete */
 	size_t message_len, declared_len, cap;
+	size_t moved; /* bytes that were copied once more because the memory grew */
 	void *memory; /* what 'message' lies in */
 	/* Optional, set before the first byte: where in the message (whose first 'len' bytes are 'head') a
 	 * payload begins that should be aligned to GRPC_MESSAGE_ALIGN instead of the message; 0 = nowhere. */

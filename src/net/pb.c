@@ -222,10 +222,15 @@ struct pb_mark pb_begin(struct buf *b, uint32_t field, size_t expected_len)
 
 void pb_close(struct buf *b, struct pb_mark mark)
 {
+	pb_close_before(b, mark, 0);
+}
+
+void pb_close_before(struct buf *b, struct pb_mark mark, size_t more)
+{
 	static const uint8_t zeros[PB_VARINT_MAX_BYTES];
 	uint8_t bytes[PB_VARINT_MAX_BYTES];
 	size_t content = b->len - mark.start;
-	size_t n = pb_varint_write(bytes, content);
+	size_t n = pb_varint_write(bytes, content + more);
 	size_t from = mark.start - mark.len_bytes;
 
 	if (n > mark.len_bytes)

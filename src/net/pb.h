@@ -72,5 +72,7 @@ struct pb_mark {
 };
 struct pb_mark pb_begin(struct buf *b, uint32_t field, size_t expected_len);
 void pb_close(struct buf *b, struct pb_mark mark);
+/* The message ends with 'more' bytes that are not in the buffer. */
+void pb_close_before(struct buf *b, struct pb_mark mark, size_t more);
 
 #endif

@@ -32,30 +32,19 @@ static void connection_free(struct h2_connection *c)
 	LIST_EACH(s, &c->streams, node)
 	h2_stream_detach(s);
 	close(c->source.fd);
-	buf_done(&c->out);
+	out_queue_done(&c->out);
 	free(c);
 	server_connection_end(h->server);
 }
 
-/* Sends what is queued in c->out. False when the connection is broken. */
 static bool flush_out(struct h2_connection *c)
 {
-	while (c->sent < c->out.len) {
-		ssize_t n = send(c->source.fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK;
-		c->sent += (size_t)n;
-	}
-	buf_clear(&c->out);
-	c->sent = 0;
-	return true;
+	return out_queue_send(&c->out, c->source.fd);
 }
 
 static bool is_finished(struct h2_connection *c)
 {
-	if (c->sent < c->out.len || nghttp2_session_want_write(c->session))
+	if (c->out.waiting > 0 || nghttp2_session_want_write(c->session))
 		return false;
 	return !nghttp2_session_want_read(c->session) || (c->draining && list_empty(&c->streams));
 }
@@ -68,12 +57,12 @@ void h2_connection_update(struct h2_connection *c)
 	if (c->updating) /* an answer given while bytes are read or sent goes out at the end of that */
 		return;
 	c->updating = true;
-	while (!broken && c->out.len - c->sent < H2_OUT_HIGH && nghttp2_session_want_write(c->session)) {
+	while (!broken && c->out.waiting < H2_OUT_HIGH && nghttp2_session_want_write(c->session)) {
 		if (nghttp2_session_send(c->session) != 0)
 			broken = true;
 		if (!broken && !flush_out(c))
 			broken = true;
-		if (c->sent < c->out.len)
+		if (c->out.waiting > 0)
 			break;
 	}
 	if (!broken && !flush_out(c))
@@ -84,7 +73,7 @@ void h2_connection_update(struct h2_connection *c)
 		return;
 	}
 	h2_connection_watch(c);
-	server_loop_change(loop, &c->source, EPOLLIN | (c->sent < c->out.len ? EPOLLOUT : 0));
+	server_loop_change(loop, &c->source, EPOLLIN | (c->out.waiting > 0 ? EPOLLOUT : 0));
 }
 
 void h2_connection_update_soon(struct h2_connection *c)
@@ -128,7 +117,7 @@ static bool read_in(struct h2_connection *c)
 static void say_goodbye(struct h2_connection *c)
 {
 	c->updating = true;
-	if (c->sent == c->out.len)
+	if (c->out.waiting == 0)
 		nghttp2_session_send(c->session);
 	flush_out(c);
 	connection_free(c);
@@ -164,9 +153,9 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len
 {
 	struct h2_connection *c = user;
 
-	if (c->out.len - c->sent >= H2_OUT_HIGH)
+	if (c->out.waiting >= H2_OUT_HIGH)
 		return NGHTTP2_ERR_WOULDBLOCK;
-	buf_add(&c->out, data, len);
+	out_queue_add(&c->out, data, len);
 	return (ssize_t)len;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "serving/copies.h"
 #include "serving/http2_int.h"
 
 #define FLOW_OUT_HIGH ((size_t)64 * 1024)
@@ -93,6 +94,7 @@ void rpc_stream_send(struct rpc_stream *flow, struct buf *takes_message)
 		buf_add(&s->reply, message.data, message.len);
 		if (list_empty(&s->outgoing_node))
 			h2_stream_taken(s);
+		copies_count(COPY_OUT, message.len);
 		buf_done(&message);
 		wake(s);
 		return;

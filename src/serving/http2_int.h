@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "net/grpc.h"
+#include "serving/out_queue.h"
 #include "serving/rpc.h"
 #include "serving/server.h"
 
@@ -39,8 +40,7 @@ struct h2_connection {
 	struct list outgoing; /* with an answer, the one whose client has taken nothing for longest first */
 	int64_t resets,
 	    resets_ns; /* that the client's mistakes made us send, forgotten with time; when counted */
-	struct buf out;
-	size_t sent; /* of out */
+	struct out_queue out;
 	bool updating, draining;
 };
 
@@ -70,7 +70,9 @@ struct h2_stream {
 	struct held_call held;
 	struct server *server;
 	struct buf reply;
-	size_t reply_sent;
+	struct rpc_views *views; /* what goes between the bytes of 'reply'; may be NULL */
+	size_t view;		 /* the first that has not gone out, and how much of it has */
+	size_t view_sent, reply_sent;
 
 	/* Of a call of many messages; 'begun' says that it is one. */
 	bool begun, ended, half_closed, responded, deferred, pumping, on_hold;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "serving/copies.h"
 #include "serving/http2_int.h"
 #include "serving/inflate.h"
 
@@ -34,6 +35,8 @@ static void stream_free(struct h2_stream *s)
 	list_remove(&s->outgoing_node);
 	grpc_reader_done(&s->reader);
 	buf_done(&s->reply);
+	if (s->views)
+		shared_unref(&s->views->shared);
 	buf_done(&s->in);
 	free(s);
 }
@@ -84,11 +87,20 @@ void h2_connection_watch(struct h2_connection *c)
 					oldest_ns + server->options->body_timeout_ms * NS_PER_MS);
 }
 
+static size_t reply_left(const struct h2_stream *s)
+{
+	size_t left = s->reply.len - s->reply_sent - s->view_sent;
+
+	for (size_t i = s->view; s->views && i < s->views->count; i++)
+		left += s->views->items[i].len;
+	return left;
+}
+
 void h2_stream_taken(struct h2_stream *s)
 {
 	s->taken_ns = clock_monotonic_ns();
 	list_remove(&s->outgoing_node);
-	if (s->reply.len > s->reply_sent)
+	if (reply_left(s) > 0)
 		list_append(&s->connection->outgoing, &s->outgoing_node);
 }
 
@@ -134,11 +146,40 @@ void h2_stream_fail(struct h2_stream *s, const struct err *err)
 			       NULL);
 }
 
+static const struct rpc_view *next_view(const struct h2_stream *s)
+{
+	return s->views && s->view < s->views->count ? &s->views->items[s->view] : NULL;
+}
+
+/* The next 'length' bytes of the reply: views stay where they are. */
+static void send_reply(struct h2_stream *s, struct out_queue *out, size_t length)
+{
+	while (length > 0) {
+		const struct rpc_view *v = next_view(s);
+		size_t own = (v ? v->at : s->reply.len) - s->reply_sent;
+		size_t n = own > 0 ? own : v->len - s->view_sent;
+		n = n < length ? n : length;
+		length -= n;
+		if (own > 0) {
+			out_queue_add(out, s->reply.data + s->reply_sent, n);
+			copies_count(COPY_OUT, n);
+			s->reply_sent += n;
+			continue;
+		}
+		out_queue_add_view(out, (const char *)v->data + s->view_sent, n, &s->views->shared);
+		s->view_sent += n;
+		if (s->view_sent == v->len) {
+			s->view++;
+			s->view_sent = 0;
+		}
+	}
+}
+
 static ssize_t reply_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t length, uint32_t *flags,
 			  nghttp2_data_source *source, void *user)
 {
 	struct h2_stream *s = source->ptr;
-	size_t left = s->reply.len - s->reply_sent;
+	size_t left = reply_left(s);
 	size_t n = left < length ? left : length;
 	nghttp2_nv trailers[] = {header("grpc-status", "0", 1)};
 
@@ -157,18 +198,47 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	struct h2_connection *c = user;
 	struct h2_stream *s = source->ptr;
 
-	if (c->out.len - c->sent >= H2_OUT_HIGH)
+	if (c->out.waiting >= H2_OUT_HIGH)
 		return NGHTTP2_ERR_WOULDBLOCK;
-	buf_add(&c->out, frame_header, 9);
-	buf_add(&c->out, s->reply.data + s->reply_sent, length);
-	s->reply_sent += length;
+	out_queue_add(&c->out, frame_header, 9);
+	send_reply(s, &c->out, length);
 	h2_stream_taken(s);
 	if (s->begun)
 		h2_flow_sent(s);
 	return 0;
 }
 
+static void views_free(struct shared *shared)
+{
+	struct rpc_views *views = CONTAINER_OF(shared, struct rpc_views, shared);
+
+	for (size_t i = 0; i < views->count; i++)
+		tensor_done(&views->items[i].tensor);
+	free(views);
+}
+
+struct rpc_views *rpc_views_new(size_t max)
+{
+	struct rpc_views *views = mem_alloc(sizeof(*views) + max * sizeof(views->items[0]));
+
+	shared_init(&views->shared, views_free);
+	return views;
+}
+
+void rpc_views_add(struct rpc_views *views, const struct buf *b, struct tensor *takes_tensor)
+{
+	views->items[views->count++] =
+	    (struct rpc_view){b->len, takes_tensor->data, takes_tensor->bytes, *takes_tensor};
+	takes_tensor->owner = NULL;
+	takes_tensor->release = NULL;
+}
+
 void rpc_reply(struct rpc_call *call, struct buf *takes_message)
+{
+	rpc_reply_views(call, takes_message, NULL);
+}
+
+void rpc_reply_views(struct rpc_call *call, struct buf *takes_message, struct rpc_views *takes_views)
 {
 	struct h2_stream *s = CONTAINER_OF(call, struct h2_stream, call);
 	nghttp2_nv headers[] = {header(":status", "200", 3), header("content-type", "application/grpc", 16)};
@@ -177,12 +247,13 @@ void rpc_reply(struct rpc_call *call, struct buf *takes_message)
 	end_call(s);
 	s->reply = *takes_message;
 	*takes_message = BUF_INIT;
+	s->views = takes_views;
 	if (!s->connection) {
 		stream_free(s);
 		return;
 	}
-	grpc_prefix_write((uint8_t *)s->reply.data, false, (uint32_t)(s->reply.len - GRPC_PREFIX_BYTES));
-	h2_stream_count(s, (int64_t)s->reply.len);
+	grpc_prefix_write((uint8_t *)s->reply.data, false, (uint32_t)(reply_left(s) - GRPC_PREFIX_BYTES));
+	h2_stream_count(s, (int64_t)reply_left(s));
 	h2_stream_taken(s);
 	s->answered = true;
 	nghttp2_submit_response(s->connection->session, s->id, headers, 2, &provider);
@@ -337,6 +408,7 @@ int h2_message_take(struct h2_stream *s, struct h2_message **ret, struct str *re
 
 	shared_init(&m->shared, message_free);
 	m->reader = s->reader;
+	copies_count(COPY_IN, m->reader.message_len + m->reader.moved);
 	s->reader = (struct grpc_reader){0};
 	*ret_bytes = (struct str){(const char *)m->reader.message, m->reader.message_len};
 	r = m->reader.compressed ? inflate_message(s, m, ret_bytes, err) : 0;

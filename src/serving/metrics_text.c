@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "net/grpc.h"
+#include "serving/copies.h"
 #include "serving/http.h"
 #include "serving/metrics.h"
 #include "serving/model.h"
@@ -238,6 +239,16 @@ static int open_files(void)
 	return n > 3 ? n - 3 : 0; /* ".", ".." and the folder itself */
 }
 
+static void write_copies(struct buf *b)
+{
+	static const char name[] = "cloudml_serving_copied_bytes_total";
+
+	begin(b, name, "counter", "Bytes of gRPC messages and their tensors moved inside the process.");
+	buf_printf(b, "%s{direction=\"in\"} %llu\n%s{direction=\"out\"} %llu\n", name,
+		   (unsigned long long)copies_total(COPY_IN), name,
+		   (unsigned long long)copies_total(COPY_OUT));
+}
+
 static void write_process(const struct server *s, struct buf *b)
 {
 	unsigned long total = 0, resident = 0;
@@ -274,6 +285,7 @@ void metrics_write(const struct server *s, struct buf *b)
 	if (s->batcher)
 		write_batches(s->metrics, b);
 	write_states(s, b);
+	write_copies(b);
 	write_process(s, b);
 }
 

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "serving/predict.h"
+#include "serving/rpc.h"
 #include "serving/shared.h"
 #include "serving/signature.h"
 #include "serving/tensor.h"
@@ -95,9 +96,10 @@ int oip_pb_decode(struct str message, struct shared *shared, struct arena *arena
 		  struct err *err);
 /* For grpc_reader: where the first large raw tensor begins, 0 when that cannot be told. */
 size_t oip_pb_payload(const void *head, size_t len);
-/* Appends the fields of a ModelInferResponse: outputs raw when inputs were, else typed where possible. */
-int oip_pb_reply(const struct oip_request *request, const struct predict *p, bool final_marker, struct buf *b,
-		 struct err *err);
+/* Appends the fields of a ModelInferResponse: outputs raw when inputs were, else typed where possible. Large
+ * ones go to *views (made when it is NULL; owned by the caller) instead of b, unless 'views' is NULL. */
+int oip_pb_reply(const struct oip_request *request, struct predict *p, bool final_marker, struct buf *b,
+		 struct rpc_views **views, struct err *err);
 size_t oip_pb_reply_size(const struct oip_request *request, const struct predict *p);
 
 #endif

@@ -2,6 +2,7 @@
 /* Element types of the Open Inference Protocol and elements as raw bytes. */
 #include <string.h>
 #include "base/mem.h"
+#include "serving/copies.h"
 #include "serving/oip.h"
 
 static const struct oip_dtype dtypes[] = {
@@ -76,6 +77,7 @@ int oip_binary_read(struct str bytes, struct shared *shared, struct arena *arena
 		return -err->code;
 	if (bytes.len > 0)
 		memcpy(copy, bytes.data, bytes.len);
+	copies_count(COPY_IN, bytes.len);
 	return 0;
 }
 
@@ -95,6 +97,7 @@ void oip_binary_write(const struct tensor *t, struct buf *b)
 	if (t->dtype != DT_STRING) {
 		if (t->bytes > 0)
 			buf_add(b, t->data, t->bytes);
+		copies_count(COPY_OUT, t->bytes);
 		return;
 	}
 	for (size_t i = 0; i < t->count; i++) {

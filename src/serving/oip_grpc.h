@@ -14,7 +14,8 @@ struct oip_infer {
 	/* Once. err->code 0: the reply, which begins as rpc_reply_begin makes it; taken. Else 'request' still
 	 * has the texts of the message, but no tensors. */
 	void (*done)(struct oip_infer *in, const struct err *err, struct buf *takes_reply);
-	struct predict **slot; /* where the prediction is known until 'done', to cancel it; may be NULL */
+	struct rpc_views *views; /* of the reply, for 'done' to take; none when it is wrapped */
+	struct predict **slot;	 /* where the prediction is known until 'done', to cancel it; may be NULL */
 };
 /* 'message' lies in 'memory'; both stay until 'done' was called, possibly before this returns. Copies 'how',
  * of which 'request' is not looked at. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "net/pb.h"
+#include "serving/copies.h"
 #include "serving/oip.h"
 #include "serving/oip_pb_int.h"
 
@@ -39,15 +40,23 @@ static uint64_t element(const struct tensor *t, size_t i)
 	}
 }
 
-static void write_contents(const struct tensor *t, uint32_t field, struct buf *b)
+static void write_contents(const struct tensor *t, uint32_t field, bool viewed, struct buf *b)
 {
 	struct pb_mark contents = pb_begin(b, INFER_TENSOR_CONTENTS, t->bytes + 8), packed;
+
+	if (viewed) {
+		pb_add_tag(b, field, PB_BYTES);
+		pb_add_raw_varint(b, t->bytes);
+		pb_close_before(b, contents, t->bytes);
+		return;
+	}
 
 	if (t->dtype == DT_STRING) {
 		for (size_t i = 0; i < t->count; i++)
 			pb_add_str(b, field, t->strings[i]);
 	} else if (t->dtype == DT_FLOAT || t->dtype == DT_DOUBLE) {
 		pb_add_bytes(b, field, t->data ? t->data : "", t->bytes);
+		copies_count(COPY_OUT, t->bytes);
 	} else {
 		packed = pb_begin(b, field, t->count);
 		for (size_t i = 0; i < t->count; i++)
@@ -57,20 +66,34 @@ static void write_contents(const struct tensor *t, uint32_t field, struct buf *b
 	pb_close(b, contents);
 }
 
-static void write_output(const struct signature_tensor *s, const struct tensor *t, bool typed, struct buf *b)
+/* The elements of output i follow what b holds now. */
+static void add_view(struct predict *p, size_t i, const struct buf *b, struct rpc_views **views)
 {
+	if (!*views)
+		*views = rpc_views_new(p->output_count);
+	rpc_views_add(*views, b, &p->outputs[i]);
+}
+
+static void write_output(struct predict *p, size_t i, bool typed, struct buf *b, struct rpc_views **views)
+{
+	const struct signature_tensor *s = &p->signature->outputs[p->output_index[i]];
+	struct tensor *t = &p->outputs[i];
+	bool viewed =
+	    typed && views && (t->dtype == DT_FLOAT || t->dtype == DT_DOUBLE) && predict_may_view(p, i);
 	const struct oip_dtype *type = oip_dtype_find(t->dtype);
 	struct pb_mark output = pb_begin(b, INFER_REPLY_OUTPUTS, typed ? t->bytes + 64 : 0), shape;
 
 	pb_add_string(b, INFER_TENSOR_NAME, s->alias);
 	pb_add_string(b, INFER_TENSOR_DATATYPE, type->name);
 	shape = pb_begin(b, INFER_TENSOR_SHAPE, 0);
-	for (int i = 0; i < t->rank; i++)
-		pb_add_raw_varint(b, (uint64_t)t->dims[i]);
+	for (int k = 0; k < t->rank; k++)
+		pb_add_raw_varint(b, (uint64_t)t->dims[k]);
 	pb_close(b, shape);
 	if (typed)
-		write_contents(t, type->contents_field, b);
-	pb_close(b, output);
+		write_contents(t, type->contents_field, viewed, b);
+	pb_close_before(b, output, viewed ? t->bytes : 0);
+	if (viewed)
+		add_view(p, i, b, views);
 }
 
 static void write_final_marker(struct buf *b)
@@ -84,14 +107,18 @@ static void write_final_marker(struct buf *b)
 	pb_close(b, entry);
 }
 
-static void write_raw(const struct tensor *t, struct buf *b)
+static void write_raw(struct predict *p, size_t i, struct buf *b, struct rpc_views **views)
 {
-	size_t size = oip_binary_size(t);
+	size_t size = oip_binary_size(&p->outputs[i]);
+	bool viewed = views && predict_may_view(p, i);
 
-	buf_reserve(b, size + 16);
+	buf_reserve(b, (viewed ? 0 : size) + 16);
 	pb_add_tag(b, INFER_REPLY_RAW, PB_BYTES);
 	pb_add_raw_varint(b, size);
-	oip_binary_write(t, b);
+	if (viewed)
+		add_view(p, i, b, views);
+	else
+		oip_binary_write(&p->outputs[i], b);
 }
 
 size_t oip_pb_reply_size(const struct oip_request *request, const struct predict *p)
@@ -104,8 +131,8 @@ size_t oip_pb_reply_size(const struct oip_request *request, const struct predict
 	return size;
 }
 
-int oip_pb_reply(const struct oip_request *request, const struct predict *p, bool final_marker, struct buf *b,
-		 struct err *err)
+int oip_pb_reply(const struct oip_request *request, struct predict *p, bool final_marker, struct buf *b,
+		 struct rpc_views **views, struct err *err)
 {
 	char version[24];
 	bool typed;
@@ -124,8 +151,8 @@ int oip_pb_reply(const struct oip_request *request, const struct predict *p, boo
 	if (final_marker)
 		write_final_marker(b);
 	for (size_t i = 0; i < p->output_count; i++)
-		write_output(&p->signature->outputs[p->output_index[i]], &p->outputs[i], typed, b);
+		write_output(p, i, typed, b, views);
 	for (size_t i = 0; i < p->output_count && !typed; i++)
-		write_raw(&p->outputs[i], b);
+		write_raw(p, i, b, views);
 	return 0;
 }

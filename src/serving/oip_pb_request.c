@@ -2,10 +2,10 @@
 /* Decoding of inference.ModelInferRequest. */
 #include <string.h>
 #include "net/pb.h"
+#include "serving/copies.h"
 #include "serving/oip.h"
 #include "serving/oip_pb_int.h"
-
-#define PAYLOAD_MIN 1024 /* smaller tensors are copied faster than they are aligned */
+#include "serving/payload.h"
 
 struct decoder {
 	struct str message;
@@ -190,6 +190,7 @@ static int take_numbers(struct taker *k, const struct pb_field *f, struct err *e
 			return err_set(err, ERR_INVALID, "malformed contents: cut off");
 		memcpy(k->to + (k->count * size - room), f->bytes.data,
 		       f->bytes.len < room ? f->bytes.len : room);
+		copies_count(COPY_IN, f->bytes.len < room ? f->bytes.len : room);
 		k->n += f->bytes.len / size;
 		return 0;
 	}
@@ -255,6 +256,7 @@ static int read_typed_numbers(struct decoder *d, struct str contents, const stru
 				return -err->code;
 			if (viewed)
 				memcpy(k.to, viewed, t->bytes);
+			copies_count(COPY_IN, viewed ? t->bytes : 0);
 			t->shared = NULL;
 		}
 		r = take_numbers(&k, &f, err);
@@ -431,28 +433,22 @@ int oip_pb_decode(struct str message, struct shared *shared, struct arena *arena
 	return r;
 }
 
+/* Raw elements, or floats of an input's contents. */
+static enum payload_step payload_step(int level, uint64_t field)
+{
+	switch (level) {
+	case 0:
+		return field == INFER_REQUEST_RAW      ? PAYLOAD_ELEMENTS
+		       : field == INFER_REQUEST_INPUTS ? PAYLOAD_INSIDE
+						       : PAYLOAD_NOTHING;
+	case 1:
+		return field == INFER_TENSOR_CONTENTS ? PAYLOAD_INSIDE : PAYLOAD_NOTHING;
+	default:
+		return field == CONTENTS_FP32 || field == CONTENTS_FP64 ? PAYLOAD_ELEMENTS : PAYLOAD_NOTHING;
+	}
+}
+
 size_t oip_pb_payload(const void *head, size_t len)
 {
-	const uint8_t *start = head;
-	uint64_t key, value;
-	struct pb p; /* over bytes that are cut off: only whole keys and numbers are trusted */
-
-	pb_init(&p, head, len);
-	while (pb_item_varint(&p, &key)) {
-		if ((key & 7) == PB_FIXED64 || (key & 7) == PB_FIXED32) {
-			value = (key & 7) == PB_FIXED64 ? 8 : 4;
-		} else if (!pb_item_varint(&p, &value)) {
-			return 0;
-		} else if ((key & 7) == PB_VARINT) {
-			continue;
-		} else if ((key & 7) != PB_BYTES) {
-			return 0;
-		} else if (key >> 3 == INFER_REQUEST_RAW && value >= PAYLOAD_MIN) {
-			return (size_t)(p.pos - start);
-		}
-		if (value > (uint64_t)(p.end - p.pos))
-			return 0;
-		p.pos += value;
-	}
-	return 0;
+	return payload_find(head, len, payload_step);
 }

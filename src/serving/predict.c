@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serving/batcher.h"
+#include "serving/rpc.h"
 
 /* A model whose runs take less than this on average runs on the loop's thread when nothing waits: waking a
  * worker on another processor and being woken again costs about as much. */
@@ -24,6 +25,14 @@ struct predict *predict_new(struct server *server, size_t memory_max)
 	p->started_ns = clock_monotonic_ns();
 	server_call_begin(server);
 	return p;
+}
+
+bool predict_may_view(const struct predict *p, size_t i)
+{
+	const struct tensor *t = &p->outputs[i];
+
+	return t->bytes >= RPC_VIEW_MIN && t->owner && t->dtype != DT_STRING &&
+	       p->version->runtime->ops->outlive;
 }
 
 struct model_metrics *predict_metrics(struct predict *p)

@@ -65,6 +65,8 @@ void predict_cancel(struct predict *p);
 void predict_run(struct predict *p);
 bool predict_begins(struct predict *p);
 void predict_finish(struct predict *p);
+/* Is it worth while, and right, to send the elements of output i from where they lie? */
+bool predict_may_view(const struct predict *p, size_t i);
 struct model_metrics *predict_metrics(struct predict *p); /* of its model; it must be resolved */
 bool predict_is_short(const struct server *s, const struct model_version *v);
 

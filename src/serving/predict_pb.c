@@ -4,10 +4,9 @@
 
 #include <string.h>
 #include "net/pb.h"
+#include "serving/payload.h"
 #include "serving/tensor_pb.h"
 #include "serving/tensor_pb_int.h"
-
-#define PAYLOAD_MIN 1024 /* smaller tensors are copied faster than they are aligned */
 
 enum {
 	REQUEST_SPEC = 1,
@@ -145,51 +144,22 @@ void model_spec_encode(struct buf *b, uint32_t field, const struct model_version
 	pb_close(b, spec);
 }
 
-/* Is the field at a level of nesting (request, map entry, tensor) the way to elements, or the elements
- * themselves? */
-static bool leads_to_elements(int level, uint64_t field)
+/* Request, map entry, tensor. */
+static enum payload_step payload_step(int level, uint64_t field)
 {
 	switch (level) {
 	case 0:
-		return field == REQUEST_INPUTS;
+		return field == REQUEST_INPUTS ? PAYLOAD_INSIDE : PAYLOAD_NOTHING;
 	case 1:
-		return field == MAP_VALUE;
+		return field == MAP_VALUE ? PAYLOAD_INSIDE : PAYLOAD_NOTHING;
 	default:
-		return field == TENSOR_CONTENT || field == 5 || field == 6 || field == 9 || field == 12;
+		return field == TENSOR_CONTENT || field == 5 || field == 6 || field == 9 || field == 12
+			   ? PAYLOAD_ELEMENTS
+			   : PAYLOAD_NOTHING;
 	}
 }
 
 size_t predict_pb_payload(const void *head, size_t len)
 {
-	struct pb p; /* over bytes that are cut off: only whole keys and numbers are trusted */
-	const uint8_t *start = head, *end[2];
-	uint64_t key, value;
-	int level = 0;
-
-	pb_init(&p, head, len);
-	for (;;) {
-		while (level > 0 && p.pos >= end[level - 1])
-			level--;
-		if (!pb_item_varint(&p, &key))
-			return 0;
-		if ((key & 7) == PB_FIXED64 || (key & 7) == PB_FIXED32) {
-			value = (key & 7) == PB_FIXED64 ? 8 : 4;
-		} else if (!pb_item_varint(&p, &value)) {
-			return 0;
-		} else if ((key & 7) == PB_VARINT) {
-			continue;
-		} else if ((key & 7) != PB_BYTES) {
-			return 0;
-		} else if (leads_to_elements(level, key >> 3)) {
-			if (level == 2 && value >= PAYLOAD_MIN)
-				return (size_t)(p.pos - start);
-			if (level < 2) {
-				end[level++] = value < (uint64_t)1 << 40 ? p.pos + value : p.pos;
-				continue;
-			}
-		}
-		if (value > (uint64_t)(p.end - p.pos))
-			return 0;
-		p.pos += value;
-	}
+	return payload_find(head, len, payload_step);
 }

@@ -12,7 +12,7 @@
 
 #define SERVICE "/inference.GRPCInferenceService/"
 
-static int encode_reply(const struct oip_infer *in, const struct predict *p, struct buf *b, struct err *err)
+static int encode_reply(struct oip_infer *in, struct predict *p, struct buf *b, struct err *err)
 {
 	size_t size = oip_pb_reply_size(&in->request, p);
 	struct pb_mark wrapped = {0};
@@ -20,11 +20,12 @@ static int encode_reply(const struct oip_infer *in, const struct predict *p, str
 
 	if (size > INT32_MAX)
 		return err_set(err, ERR_TOO_LARGE, "the answer is larger than a message may be");
-	buf_reserve(b, size + 16);
+	if (in->wrap_field)
+		buf_reserve(b, size + 16);
 	rpc_reply_begin(b);
 	if (in->wrap_field)
 		wrapped = pb_begin(b, in->wrap_field, size);
-	r = oip_pb_reply(&in->request, p, in->wrap_field != 0, b, err);
+	r = oip_pb_reply(&in->request, p, in->wrap_field != 0, b, in->wrap_field ? NULL : &in->views, err);
 	if (in->wrap_field)
 		pb_close(b, wrapped);
 	return r;
@@ -91,7 +92,7 @@ static void unary_done(struct oip_infer *in, const struct err *err, struct buf *
 	if (err->code)
 		rpc_fail(in->owner, err);
 	else
-		rpc_reply(in->owner, takes_reply);
+		rpc_reply_views(in->owner, takes_reply, in->views);
 }
 
 static void client_left(struct rpc_call *c)

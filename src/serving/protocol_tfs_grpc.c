@@ -14,20 +14,37 @@
 #define SIGNATURE_MAP_TYPE "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 #define METADATA_FIELDS_MAX 16
 
-static void reply_predict(struct predict *p, struct buf *b)
+/* outputs[alias] of the reply: the elements of a large tensor become a view behind what b holds then. */
+static void reply_output(struct predict *p, size_t i, struct buf *b, struct rpc_views **views)
+{
+	const char *alias = p->signature->outputs[p->output_index[i]].alias;
+	struct tensor *t = &p->outputs[i];
+	bool as_content = p->server->options->tensor_content;
+	bool viewed = predict_may_view(p, i) && tensor_pb_is_plain(t, as_content);
+	size_t size = tensor_pb_size(t), more = viewed ? t->bytes : 0;
+
+	buf_reserve(b, size - more + strlen(alias) + 32);
+	struct pb_mark entry = pb_begin(b, 1, size + strlen(alias) + 4), value;
+	pb_add_string(b, 1, alias);
+	value = pb_begin(b, 2, size);
+	if (viewed)
+		tensor_pb_encode_head(t, as_content, b);
+	else
+		tensor_pb_encode(t, as_content, b);
+	pb_close_before(b, value, more);
+	pb_close_before(b, entry, more);
+	if (!viewed)
+		return;
+	if (!*views)
+		*views = rpc_views_new(p->output_count);
+	rpc_views_add(*views, b, t);
+}
+
+static void reply_predict(struct predict *p, struct buf *b, struct rpc_views **views)
 {
 	rpc_reply_begin(b);
-	for (size_t i = 0; i < p->output_count; i++) {
-		const char *alias = p->signature->outputs[p->output_index[i]].alias;
-		size_t size = tensor_pb_size(&p->outputs[i]);
-		buf_reserve(b, size + strlen(alias) + 32);
-		struct pb_mark entry = pb_begin(b, 1, size + strlen(alias) + 4), value;
-		pb_add_string(b, 1, alias);
-		value = pb_begin(b, 2, size);
-		tensor_pb_encode(&p->outputs[i], p->server->options->tensor_content, b);
-		pb_close(b, value);
-		pb_close(b, entry);
-	}
+	for (size_t i = 0; i < p->output_count; i++)
+		reply_output(p, i, b, views);
 	model_spec_encode(b, 2, p->version, p->signature->name);
 }
 
@@ -35,6 +52,7 @@ static void predict_done(struct predict *p)
 {
 	struct rpc_call *c = p->owner;
 	struct buf reply = BUF_INIT;
+	struct rpc_views *views = NULL;
 	struct err err;
 	size_t bytes = 0;
 
@@ -44,11 +62,11 @@ static void predict_done(struct predict *p)
 		err_set(&p->err, ERR_TOO_LARGE, "the answer has %zu bytes, a message holds at most %d", bytes,
 			INT32_MAX);
 	if (p->err.code == 0)
-		reply_predict(p, &reply);
+		reply_predict(p, &reply, &views);
 	err = p->err;
 	predict_free(p);
 	if (err.code == 0)
-		rpc_reply(c, &reply);
+		rpc_reply_views(c, &reply, views);
 	else
 		rpc_fail(c, &err);
 }

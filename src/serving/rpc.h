@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "serving/server.h"
 #include "serving/shared.h"
+#include "serving/tensor.h"
 
 struct rpc_call {
 	struct server *server;
@@ -26,6 +27,25 @@ struct rpc_call {
 void rpc_reply(struct rpc_call *c,
 	       struct buf *takes_message); /* the buffer begins with GRPC_PREFIX_BYTES of room */
 void rpc_fail(struct rpc_call *c, const struct err *err);
+
+/* Tensors of an answer that are sent from where they lie. */
+struct rpc_view {
+	size_t at; /* how many bytes of the message's buffer go before it */
+	const void *data;
+	size_t len;
+	struct tensor tensor; /* released when it is sent, or will never be */
+};
+struct rpc_views {
+	struct shared shared;
+	size_t count;
+	struct rpc_view items[];
+};
+struct rpc_views *rpc_views_new(size_t max); /* empty; one reference is the caller's */
+#define RPC_VIEW_MIN 4096 /* smaller tensors are copied faster than they are kept track of */
+/* The tensor's elements follow what b holds now; the tensor is taken. */
+void rpc_views_add(struct rpc_views *views, const struct buf *b, struct tensor *takes_tensor);
+/* rpc_reply with views between the bytes of the buffer, in their order; NULL = none. Takes the reference. */
+void rpc_reply_views(struct rpc_call *c, struct buf *takes_message, struct rpc_views *takes_views);
 
 /* A call of many messages. The transport reads on only while the client takes what was sent, so a handler
  * may answer each message at once, however many come. Ends by rpc_stream_end or when the client leaves; the

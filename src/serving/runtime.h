@@ -30,6 +30,7 @@ struct runtime_model {
 struct runtime_ops {
 	const char *name; /* "tensorflow" */
 	bool waits;	  /* a run may wait for what is not computing: never on the loop's thread */
+	bool outlive;	  /* outputs may be released after their model was unloaded */
 
 	/* Required. Is the model at 'path' (a folder, or a file) one of ours? Looks at names only; any
 	 * thread. */

@@ -455,6 +455,7 @@ static int onnx_run(struct runtime_model *base, const struct signature *s, const
 
 const struct runtime_ops runtime_onnx = {
     .name = "onnx",
+    .outlive = true, /* values keep the allocator they came from */
     .matches = onnx_matches,
     .load = onnx_load,
     .signatures = onnx_signatures,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pb.h"
+#include "serving/copies.h"
 #include "serving/runtime.h"
 #include "serving/tf_api.h"
 
@@ -236,6 +237,7 @@ static tf_tensor *tf_input(const struct tensor *t)
 	out = tf.TF_AllocateTensor(t->dtype, t->dims, t->rank, t->bytes);
 	if (out && t->bytes > 0)
 		memcpy(tf.TF_TensorData(out), t->data, t->bytes);
+	copies_count(COPY_IN, t->bytes);
 	return out;
 }
 
@@ -349,6 +351,7 @@ static int tf_run(struct runtime_model *base, const struct signature *s, const s
 
 const struct runtime_ops runtime_tensorflow = {
     .name = "tensorflow",
+    .outlive = true, /* tensors are counted, and their allocator is the process's */
     .matches = tf_matches,
     .load = tf_load,
     .signatures = tf_signatures,

@@ -14,8 +14,9 @@
  *   server_hold.c     calls that wait for a model
  *   predict.c         name → version → signature, checks, inline or on a worker
  *   runtime_*.c       the libraries that compute, opened at run time
- * Below: tensor.h (views of elements), tensor_pb.h and json_tensor.h (their two texts), model.h (registry),
- * server_loop.h (epoll, timers, workers).
+ *   payload.c, out_queue.c    how a large tensor is copied once on its way in and not on its way out;
+ * copies.h counts Below: tensor.h (views of elements), tensor_pb.h and json_tensor.h (their two texts),
+ * model.h (registry), server_loop.h (epoll, timers, workers).
  *
  * Invariants: all state belongs to the loop's thread, workers see one request each. A request's memory is one
  * arena plus the message it came in. Whatever a stranger sizes has a limit here or beside its parser. The

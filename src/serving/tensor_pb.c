@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding of tensorflow.TensorProto, see tensor_pb.h. */
+#include "serving/copies.h"
 #include "serving/tensor_pb.h"
 
 #include <string.h>
@@ -139,6 +140,7 @@ static int from_content(struct decoder *d, struct arena *arena, struct tensor *t
 	if (!copy)
 		return -err->code;
 	memcpy(copy, d->content.data, t->bytes);
+	copies_count(COPY_IN, t->bytes);
 	return 0;
 }
 
@@ -186,6 +188,7 @@ static int take_typed(const struct dtype_info *info, const struct pb_field *f, v
 			return err_set(err, ERR_INVALID, "malformed packed numbers: cut off");
 		size_t take = f->bytes.len < room ? f->bytes.len : room;
 		memcpy((char *)to + *n * scalar, f->bytes.data, take);
+		copies_count(COPY_IN, take);
 		*n += take / scalar;
 	} else if (scalar > 1 && f->wire == (scalar == 8 ? PB_FIXED64 : PB_FIXED32) && *n < count) {
 		memcpy((char *)to + (*n)++ * scalar, &f->value, scalar);

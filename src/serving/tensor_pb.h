@@ -18,6 +18,10 @@ int tensor_pb_decode(struct str bytes, struct shared *shared, struct arena *aren
 
 /* Appends the body of a TensorProto: typed fields, or tensor_content when as_content is true. */
 void tensor_pb_encode(const struct tensor *t, bool as_content, struct buf *b);
+/* The same up to the elements, which follow as they lie in memory (t->data, t->bytes): only when
+ * tensor_pb_is_plain. */
+void tensor_pb_encode_head(const struct tensor *t, bool as_content, struct buf *b);
+bool tensor_pb_is_plain(const struct tensor *t, bool as_content);
 /* What tensor_pb_encode will append; a guess for integers and strings that costs at most one move when wrong.
  */
 size_t tensor_pb_size(const struct tensor *t);

@@ -2,6 +2,7 @@
 /* Encoding of tensorflow.TensorProto, see tensor_pb.h. */
 #include <string.h>
 #include "net/pb.h"
+#include "serving/copies.h"
 #include "serving/tensor_pb.h"
 #include "serving/tensor_pb_int.h"
 
@@ -82,12 +83,36 @@ static void encode_shape(const struct tensor *t, struct buf *b)
 	pb_close(b, shape);
 }
 
+bool tensor_pb_is_plain(const struct tensor *t, bool as_content)
+{
+	return t->bytes > 0 && t->dtype != DT_STRING &&
+	       (as_content || dtype_info((uint64_t)t->dtype)->coding != CODING_VARINT);
+}
+
+static void encode_type(const struct tensor *t, struct buf *b)
+{
+	pb_add_varint(b, TENSOR_DTYPE, (uint64_t)t->dtype);
+	encode_shape(t, b);
+}
+
+void tensor_pb_encode_head(const struct tensor *t, bool as_content, struct buf *b)
+{
+	encode_type(t, b);
+	pb_add_tag(b, as_content ? TENSOR_CONTENT : dtype_info((uint64_t)t->dtype)->field, PB_BYTES);
+	pb_add_raw_varint(b, t->bytes);
+}
+
 void tensor_pb_encode(const struct tensor *t, bool as_content, struct buf *b)
 {
 	const struct dtype_info *info = dtype_info((uint64_t)t->dtype);
 
-	pb_add_varint(b, TENSOR_DTYPE, (uint64_t)t->dtype);
-	encode_shape(t, b);
+	if (tensor_pb_is_plain(t, as_content)) {
+		tensor_pb_encode_head(t, as_content, b);
+		buf_add(b, t->data, t->bytes);
+		copies_count(COPY_OUT, t->bytes);
+		return;
+	}
+	encode_type(t, b);
 	if (t->count == 0)
 		return;
 	if (t->dtype == DT_STRING && as_content)
@@ -95,12 +120,8 @@ void tensor_pb_encode(const struct tensor *t, bool as_content, struct buf *b)
 	else if (t->dtype == DT_STRING)
 		for (size_t i = 0; i < t->count; i++)
 			pb_add_str(b, info->field, t->strings[i]);
-	else if (as_content)
-		pb_add_bytes(b, TENSOR_CONTENT, t->data, t->bytes);
-	else if (info->coding == CODING_VARINT)
-		encode_varints(t, info->field, b);
 	else
-		pb_add_bytes(b, info->field, t->data, t->bytes);
+		encode_varints(t, info->field, b);
 }
 
 size_t tensor_pb_size(const struct tensor *t)

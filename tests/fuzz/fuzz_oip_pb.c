@@ -40,7 +40,7 @@ static void round_trip(struct oip_request *q, bool raw, struct arena *arena)
 
 	q->raw = raw;
 	oip_answer_init(&a, q, arena);
-	r = oip_pb_reply(q, &a.predict, true, &b, &err);
+	r = oip_pb_reply(q, &a.predict, true, &b, NULL, &err);
 	assert(r >= 0 && b.len <= oip_pb_reply_size(q, &a.predict) + q->id.len);
 	copy_as_request(&b, &request);
 	r = oip_pb_decode((struct str){buf_str(&request), request.len}, NULL, &other, &again, &err);

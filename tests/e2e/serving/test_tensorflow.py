@@ -173,3 +173,15 @@ def test_a_damaged_savedmodel_is_reported(models, tmp_path):
     server = Server(tmp_path)
     code, _ = server.stop()
     assert code != 0 and "loading SavedModel" in server.ready["error"]
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_contiguous_tensor_is_copied_once_in_and_never_out(mixed, content):
+    x = np.arange(25_000, dtype=np.float32)
+    request = mixed.request({"x": x}, content=content, signature="echo")
+    before = mixed.copied()
+    reply = mixed.prediction.Predict(request, timeout=TIMEOUT).outputs["x"]
+    after = mixed.copied()
+    np.testing.assert_array_equal(np.float32(reply.float_val), x)
+    assert after[0] - before[0] == request.ByteSize()
+    assert after[1] - before[1] < 200

@@ -116,6 +116,23 @@ def test_bytes_of_old_encoders(multiply):
     assert list(reply.outputs[0].contents.fp32_contents) == [2.0] * 4
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_contiguous_tensor_is_copied_once_in_and_never_out(tmp_path, raw):
+    x = np.arange(24_000, dtype=np.float32).reshape(-1, 4)
+    request = service_pb2.ModelInferRequest(model_name="m", raw_input_contents=[x.tobytes()] if raw else [])
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=x.shape)
+    if not raw:
+        tensor.contents.fp32_contents.extend(x.reshape(-1).tolist())
+    with Server(onnx_models.multiply(tmp_path / "model.onnx")) as server:
+        before = server.copied()
+        reply = service_pb2_grpc.GRPCInferenceServiceStub(server.channel).ModelInfer(request, timeout=TIMEOUT)
+        after = server.copied()
+    values = np.frombuffer(reply.raw_output_contents[0], np.float32) if raw else reply.outputs[0].contents.fp32_contents
+    np.testing.assert_array_equal(np.float32(values).reshape(-1, 4), x * 2)
+    assert after[0] - before[0] == request.ByteSize()
+    assert after[1] - before[1] < 200  # what stands around the elements
+
+
 def test_large_tensors_with_compression(multiply, grpc_client):
     x = np.random.default_rng(1).random((300_000, 4), np.float32)
     for coding in (None, "gzip", "deflate"):

@@ -190,6 +190,11 @@ class Server:
         c.close()
         return text
 
+    def copied(self):
+        """bytes of messages and tensors that the server has moved inside its memory: in, out"""
+        text = self.raw("GET", "/metrics")
+        return [int(text.split(f'cloudml_serving_copied_bytes_total{{direction="{d}"}} ')[1].split()[0]) for d in ("in", "out")]
+
     def rest(self, body, suffix="", **how):
         return self.http("POST", f"/v1/models/{self.name}{suffix}:predict", body, **how)
 

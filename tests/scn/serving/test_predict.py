@@ -252,6 +252,22 @@ def test_a_big_tensor_goes_both_ways(multiply):
         np.testing.assert_array_equal(outputs["y"], x * np.float32(2))
 
 
+@pytest.mark.parametrize("size", [6000, 100_000])  # bytes; both ways
+@pytest.mark.parametrize("content", [False, True])
+def test_a_contiguous_tensor_is_copied_once_in_and_never_out(tmp_path, content, size):
+    x = np.arange(size // 16 * 4, dtype=np.float32).reshape(-1, 4)
+    flags = ["--enable_serialization_as_tensor_content"] if content else []
+    with Server(onnx_models.multiply(tmp_path / "model.onnx"), flags=flags) as server:
+        request = server.request({"x": x}, content=content)
+        before = server.copied()
+        reply = server.prediction.Predict(request, timeout=TIMEOUT).outputs["y"]
+        after = server.copied()
+        values = np.frombuffer(reply.tensor_content, np.float32) if content else np.float32(reply.float_val)
+        np.testing.assert_array_equal(values.reshape(-1, 4), x * 2)
+        assert after[0] - before[0] == request.ByteSize()
+        assert after[1] - before[1] < 200  # what stands around the elements
+
+
 def test_eight_clients_at_once_get_their_own_answers(multiply):
     failures = []
 
