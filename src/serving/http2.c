@@ -57,16 +57,11 @@ void h2_connection_update(struct h2_connection *c)
 	if (c->updating) /* an answer given while bytes are read or sent goes out at the end of that */
 		return;
 	c->updating = true;
-	while (!broken && c->out.waiting < H2_OUT_HIGH && nghttp2_session_want_write(c->session)) {
-		if (nghttp2_session_send(c->session) != 0)
-			broken = true;
-		if (!broken && !flush_out(c))
-			broken = true;
-		if (c->out.waiting > 0)
-			break;
-	}
-	if (!broken && !flush_out(c))
-		broken = true;
+	do { /* until the socket is full or nothing is left: nobody would wake us otherwise */
+		if (c->out.waiting < H2_OUT_HIGH && nghttp2_session_want_write(c->session))
+			broken = nghttp2_session_send(c->session) != 0;
+		broken = !flush_out(c) || broken;
+	} while (!broken && c->out.waiting == 0 && nghttp2_session_want_write(c->session));
 	c->updating = false;
 	if (broken || is_finished(c)) {
 		connection_free(c);
