@@ -71,6 +71,13 @@ static const struct {
      "\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
      "\"state\":{\"type\":\"string\"},\"error\":{\"type\":\"object\"}}}"
      "}}}"},
+    {"Cron", "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"schedule\",\"state\",\"job\"],"
+	     "\"properties\":{\"id\":{"
+	     "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"schedule\":{\"type\":\"string\"},"
+	     "\"state\":{\"enum\":["
+	     "\"active\",\"paused\"]},\"next_ms\":{\"type\":\"integer\"},\"last_ms\":{\"type\":\"integer\"},"
+	     "\"last_job\":{"
+	     "\"type\":[\"string\",\"null\"]},\"job\":{\"$ref\":\"#/components/schemas/JobSpec\"}}}"},
     {"Model",
      "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
      "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":"
@@ -142,11 +149,17 @@ static const struct {
      "\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"},
 };
 /* Lists: {"data": [noun…]}. */
-static const char *const lists[][2] = {{"JobList", "Job"},	 {"ModelList", "Model"},
-				       {"EventList", "Event"},	 {"FrameworkList", "Framework"},
-				       {"BucketList", "Bucket"}, {"ObjectList", "StoredObject"},
-				       {"OrgList", "Org"},	 {"UserList", "User"},
-				       {"KeyList", "Key"},	 {"QuotaList", "QuotaState"},
+static const char *const lists[][2] = {{"JobList", "Job"},
+				       {"CronList", "Cron"},
+				       {"ModelList", "Model"},
+				       {"EventList", "Event"},
+				       {"FrameworkList", "Framework"},
+				       {"BucketList", "Bucket"},
+				       {"ObjectList", "StoredObject"},
+				       {"OrgList", "Org"},
+				       {"UserList", "User"},
+				       {"KeyList", "Key"},
+				       {"QuotaList", "QuotaState"},
 				       {"UsageList", "Usage"}};
 
 static json_t *reference(const char *name)
@@ -158,6 +171,7 @@ static json_t *make_schemas(void)
 {
 	json_t *all = json_object();
 	json_object_set_new(all, "JobSpec", job_spec_schema());
+	json_object_set_new(all, "CronSpec", cron_spec_schema());
 	json_object_set_new(all, "ModelSpec", service_spec_schema());
 	json_object_set_new(all, "Quota", quota_schema());
 	json_t *changes = service_spec_schema();

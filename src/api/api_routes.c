@@ -8,19 +8,13 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-const struct http_route *const api_routes[] = {api_system_routes,
-					       api_snapshot_routes,
-					       api_session_routes,
-					       api_job_routes,
-					       api_model_routes,
-					       api_watch_routes,
-					       api_store_routes,
-					       api_org_routes,
-					       api_user_routes,
-					       api_key_routes,
-					       api_quota_routes,
-					       api_usage_routes,
-					       NULL};
+const struct http_route *const api_routes[] = {api_system_routes,  api_snapshot_routes,
+					       api_session_routes, api_job_routes,
+					       api_cron_routes,	   api_model_routes,
+					       api_watch_routes,   api_store_routes,
+					       api_org_routes,	   api_user_routes,
+					       api_key_routes,	   api_quota_routes,
+					       api_usage_routes,   NULL};
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
@@ -157,7 +151,10 @@ static void reply_result(struct http_exchange *x, int status, const struct ctl_r
 	}
 	if (result->replayed)
 		http_reply_header(x, "Idempotent-Replay", "true");
-	http_reply_json(x, status, result->job ? job_format(result->job) : service_format(result->service));
+	http_reply_json(x, status,
+			result->job    ? job_format(result->job)
+			: result->cron ? cron_format(result->cron)
+				       : service_format(result->service));
 }
 
 void api_done_ok(void *arg, const struct ctl_result *result, const struct err *err)

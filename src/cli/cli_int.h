@@ -108,6 +108,8 @@ int cli_attach_job(struct cli *c, const json_t *job, struct err *err);
 /* Waits until a model is ready, with progress; ERR_STATE when it failed. *ret owned. */
 int cli_wait_model(struct cli *c, const char *name, json_t **ret, struct err *err);
 
+/* What job the flags, the job file and the command after '--' describe; connects. *ret owned. submit.c */
+int cli_spec_of_args(struct cli *c, const struct cli_args *a, json_t **ret, struct err *err);
 int cli_submit_batch(struct cli *c, const struct cli_args *a, struct err *err); /* submit_batch.c */
 
 cli_run_fn cmd_backup, cmd_restore;
@@ -116,6 +118,8 @@ cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_
     cmd_jobs_metrics, cmd_jobs_attach, cmd_jobs_cancel, cmd_jobs_delete;
 cli_run_fn cmd_serve, cmd_models_create, cmd_models_list, cmd_models_describe, cmd_models_delete,
     cmd_models_predict, cmd_models_logs, cmd_models_events, cmd_models_update, cmd_models_metrics;
+cli_run_fn cmd_cron_create, cmd_cron_list, cmd_cron_describe, cmd_cron_pause, cmd_cron_resume,
+    cmd_cron_delete;
 cli_run_fn cmd_store_ls, cmd_store_cp, cmd_store_cat, cmd_store_rm, cmd_store_mb;
 cli_run_fn cmd_org_create, cmd_org_list, cmd_org_describe, cmd_org_update, cmd_org_delete;
 cli_run_fn cmd_user_create, cmd_user_list, cmd_user_update, cmd_user_delete;

@@ -65,6 +65,15 @@ static const struct cli_option submit_options[] = {
      "folder: unpack and run there; python: install as a package (default: by pyproject.toml)"},
     {0},
 };
+static const struct cli_option cron_options[] = {
+    {"schedule", 's', "TEXT",
+     "minute, hour, day of month, month, day of week, in UTC: '0 3 * * mon-fri', or @daily"},
+    {"overlap", 0, "WORD", "while the job before lives: skip (default), allow or replace"},
+    {"missed", 0, "WORD", "ticks that passed while no server ran: once (default) or drop"},
+    {"package", 0, "PACKAGE", "folder, sdist, wheel or fds:// address of the code"},
+    {"module", 'M', "MODULE", "Python module to run, as python -m MODULE"},
+    {0},
+};
 static const struct cli_option list_options[] = {
     {"state", 's', "STATE", "only this state"},
     {"name", 'n', "NAME", "only jobs of this name"},
@@ -239,6 +248,15 @@ const struct cli_command cli_commands[] = {
     {"jobs", "cancel", "JOB...", "stop jobs", NULL, NULL, 1, -1, cmd_jobs_cancel},
     {"jobs", "delete", "JOB...", "remove finished jobs with their outputs and logs", NULL, NULL, 1, -1,
      cmd_jobs_delete},
+    {"cron", "create", "NAME [-- COMMAND...]", "submit a job again and again", NULL,
+     OPTIONS(cron_options, spec_options), 1, 1, cmd_cron_create},
+    {"cron", "list", "", "list crons", NULL, NULL, 0, 0, cmd_cron_list},
+    {"cron", "describe", "CRON", "a cron, its job, and what happened to it", NULL, NULL, 1, 1,
+     cmd_cron_describe},
+    {"cron", "pause", "CRON...", "make no jobs until it is resumed", NULL, NULL, 1, -1, cmd_cron_pause},
+    {"cron", "resume", "CRON...", "make jobs again, from the next tick on", NULL, NULL, 1, -1,
+     cmd_cron_resume},
+    {"cron", "delete", "CRON...", "remove crons; their jobs stay", NULL, NULL, 1, -1, cmd_cron_delete},
     {"models", "create", "NAME", "start a model service", NULL,
      OPTIONS(attach_options, uri_options, model_options), 1, 1, cmd_models_create},
     {"models", "update", "MODEL", "change a model while it serves",

@@ -331,11 +331,11 @@ int cmd_run(struct cli *c, const struct cli_args *a, struct err *err)
 	return r < 0 ? r : submit(c, a, spec, err);
 }
 
-int cmd_jobs_submit(struct cli *c, const struct cli_args *a, struct err *err)
+/* The specification of 'submit' and 'cron create': flags, file, and a package when 'source' names one. */
+static int spec_of_args(struct cli *c, const struct cli_args *a, const char *source, json_t **ret,
+			struct err *err)
 {
 	CLEANUP(json) json_t *spec = NULL;
-	if (cli_opt(a, "batch"))
-		return cli_submit_batch(c, a, err);
 	int r = spec_from_flags(a, &spec, err);
 	if (r < 0)
 		return r;
@@ -348,9 +348,25 @@ int cmd_jobs_submit(struct cli *c, const struct cli_args *a, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "nothing to run; give --module MODULE, or a command after '--'");
 	r = cli_connect(c, err);
-	const char *source = a->count ? a->positional[0] : cli_str(spec, "package");
+	source = source ? source : cli_str(spec, "package");
 	if (r >= 0 && *source)
 		r = add_package(c, spec, source, false, err);
+	if (r >= 0)
+		*ret = STEAL(spec);
+	return r;
+}
+
+int cli_spec_of_args(struct cli *c, const struct cli_args *a, json_t **ret, struct err *err)
+{
+	return spec_of_args(c, a, cli_opt(a, "package"), ret, err);
+}
+
+int cmd_jobs_submit(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(json) json_t *spec = NULL;
+	if (cli_opt(a, "batch"))
+		return cli_submit_batch(c, a, err);
+	int r = spec_of_args(c, a, a->count ? a->positional[0] : NULL, &spec, err);
 	if (r < 0)
 		return r;
 	default_name(spec);

@@ -239,6 +239,8 @@ static int load(struct store_tx *tx, void *arg, struct err *err)
 		service_adopt(c, STEAL(services.items[i]));
 	if (r >= 0)
 		r = load_waits(tx, c, err);
+	if (r >= 0)
+		r = crons_load(tx, c, err);
 	store_jobs_done(&jobs);
 	store_services_done(&services);
 	return r;
@@ -259,6 +261,7 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->services = map_new(NULL);
 	c->tasks = map_new(NULL);
 	c->upstreams = map_new(NULL);
+	c->crons = map_new(NULL);
 	c->counts = map_new(free);
 	c->quotas = map_new(quota_free);
 	c->history = map_new(free);
@@ -333,6 +336,7 @@ void ctl_free(struct ctl *c)
 		task_drop(value);
 	for (size_t i = 0; map_next(c->jobs, &i, &key, &value);)
 		job_drop(value);
+	crons_free(c);
 	for (size_t i = 0; map_next(c->services, &i, &key, &value);)
 		service_drop(value);
 	map_free(c->keys);
@@ -343,6 +347,7 @@ void ctl_free(struct ctl *c)
 	map_free(c->services);
 	map_free(c->tasks);
 	map_free(c->upstreams);
+	map_free(c->crons);
 	map_free(c->counts);
 	map_free(c->quotas);
 	map_free(c->history);

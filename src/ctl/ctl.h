@@ -71,6 +71,7 @@ struct ctl_idempotency {
 struct ctl_result {
 	const struct job *job;
 	const struct service *service;
+	const struct cron *cron;
 	json_t *explanation; /* beside the job, of ctl_job_explain() only */
 	bool replayed;
 };
@@ -118,6 +119,18 @@ void ctl_service_update(struct ctl *c, const struct principal *who, const char *
 /* With a key that was used before: the first answer again, also when the service is gone. */
 void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+
+/* Crons. create takes the cron, of which only the specification is filled in. A repeated delete answers
+ * without a cron. change: CTL_CRON_PAUSE, _RESUME or _DELETE. find is a view until the loop's next turn; list
+ * oldest first, the array is owned by the caller. */
+#define CTL_CRONS_MAX 1000 /* of one organisation */
+enum ctl_cron_change { CTL_CRON_PAUSE, CTL_CRON_RESUME, CTL_CRON_DELETE };
+void ctl_cron_create(struct ctl *c, const struct principal *who, struct cron *cron,
+		     const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+void ctl_cron_change(struct ctl *c, const struct principal *who, const char *name, enum ctl_cron_change what,
+		     const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+const struct cron *ctl_cron_find(struct ctl *c, const char *org, const char *name);
+const struct cron **ctl_cron_list(struct ctl *c, const char *org, size_t *ret_count);
 
 /* Reads. 'id' of a job: its id, or a name (the newest job of that name). ERR_NOT_FOUND also for another
  * organisation's. */

@@ -167,6 +167,7 @@ struct ctl {
 	void (*on_rights)(void *arg);
 	void *on_rights_arg;
 	struct map *upstreams; /* id of a job → who waits for its end (ctl_depend.c) */
+	struct map *crons;     /* id → struct ctl_cron */
 	struct list ops, watches;
 	struct sched *sched;
 	struct map *history; /* "ORG\nNAME" -> struct history */
@@ -232,6 +233,10 @@ void rollout_add(struct service *s, size_t count); /* replicas of the present re
 int launch_job(struct ctl *c, const struct job *job, struct err *err);
 int launch_service(struct ctl *c, const struct service *s, const struct replica *r, struct err *err);
 int64_t ctl_service_task_slot(const char *task); /* from its name; -1 = none */
+
+/* ctl_cron.c */
+int crons_load(struct store_tx *tx, struct ctl *c, struct err *err);
+void crons_free(struct ctl *c);
 
 /* ctl_task.c */
 extern const struct backend_observer ctl_observer;

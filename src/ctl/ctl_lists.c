@@ -179,6 +179,11 @@ static int events_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 		return r;
 	if (str_starts(subject, "model/")) {
 		r = store_service_get(tx, l->org, subject + strlen("model/"), &service, err);
+	} else if (str_starts(subject, "cron/")) {
+		if (!store_cron_exists(tx, l->org, subject + strlen("cron/"), err) && !err->code)
+			err_set(err, ERR_NOT_FOUND, "there is no cron '%s'; run 'cloudml cron list'",
+				subject + strlen("cron/"));
+		r = -err->code;
 	} else {
 		r = store_job_get(tx, l->org, subject, &job, err);
 		subject = r < 0 ? subject : job->id;

@@ -23,6 +23,7 @@
 #define STORE_STORE_H
 
 #include "base/rng.h"
+#include "core/cron.h"
 #include "core/job.h"
 #include "core/org.h"
 #include "core/service.h"
@@ -152,6 +153,16 @@ int store_service_list(struct store_tx *tx, const struct store_list_query *q, st
 		       struct err *err);
 int store_service_live(struct store_tx *tx, struct store_services *ret, struct err *err);
 int store_service_delete(struct store_tx *tx, const char *id, struct err *err); /* row and events */
+
+/* ---- crons ---- */
+int store_cron_insert(struct store_tx *tx, struct cron *c,
+		      struct err *err); /* sets seq, version; ERR_EXISTS: the name */
+/* Everything but identity and specification. ERR_CONFLICT. */
+int store_cron_update(struct store_tx *tx, const struct cron *c, int64_t version_before, struct err *err);
+int store_cron_delete(struct store_tx *tx, const struct cron *c, struct err *err); /* row and events */
+/* Hands each over: fn owns it. Oldest first. */
+int store_cron_each(struct store_tx *tx, void (*fn)(void *arg, struct cron *c), void *arg, struct err *err);
+bool store_cron_exists(struct store_tx *tx, const char *org, const char *name, struct err *err);
 
 /* ---- events ---- */
 #define STORE_EVENTS_PER_SUBJECT 1000 /* older ones go */

@@ -239,8 +239,8 @@ static const char *const purge_sql[] = {
     "DELETE FROM job_counts WHERE org = ?",  "DELETE FROM events WHERE org = ?",
     "DELETE FROM idempotency WHERE org = ?", "DELETE FROM audit WHERE org = ?",
     "DELETE FROM attempts WHERE org = ?",    "DELETE FROM usage_days WHERE org = ?",
-    "DELETE FROM keys WHERE org = ?",	     "DELETE FROM users WHERE org = ?",
-    "DELETE FROM orgs WHERE name = ?",
+    "DELETE FROM crons WHERE org = ?",	     "DELETE FROM keys WHERE org = ?",
+    "DELETE FROM users WHERE org = ?",	     "DELETE FROM orgs WHERE name = ?",
 };
 
 int store_org_purge(struct store_tx *tx, const char *org, struct err *err)

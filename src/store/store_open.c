@@ -123,12 +123,14 @@ int store_check(struct store_tx *tx, struct err *err)
 		    "SELECT org, state, count FROM job_counts) AS differing",
 		    err);
 	if (r >= 0)
-		r = expect_none(tx, "events without their job or model",
-				"SELECT count(*) FROM events e WHERE NOT EXISTS(SELECT 1 FROM jobs j WHERE "
-				"j.id = e.subject AND "
-				"j.org = e.org) AND NOT EXISTS(SELECT 1 FROM services s WHERE 'model/' || "
-				"s.name = e.subject AND "
-				"s.org = e.org)",
-				err);
+		r = expect_none(
+		    tx, "events without their job, model or cron",
+		    "SELECT count(*) FROM events e WHERE NOT EXISTS(SELECT 1 FROM jobs j WHERE "
+		    "j.id = e.subject AND "
+		    "j.org = e.org) AND NOT EXISTS(SELECT 1 FROM services s WHERE 'model/' || "
+		    "s.name = e.subject AND "
+		    "s.org = e.org) AND NOT EXISTS(SELECT 1 FROM crons c WHERE 'cron/' || c.name = "
+		    "e.subject AND c.org = e.org)",
+		    err);
 	return r;
 }

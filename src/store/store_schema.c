@@ -86,6 +86,12 @@ static const char *const steps[] = {
 	"  cpu_milli_ms INTEGER NOT NULL, memory_mib_ms INTEGER NOT NULL, gpu_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
 	"  PRIMARY KEY(org, day, user, kind)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX usage_by_user ON usage_days(org, user, day);",
+
+	/* 9: crons */
+	"CREATE TABLE crons(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	"  org TEXT NOT NULL REFERENCES orgs(name), user TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	"  paused INTEGER NOT NULL, next_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, last_job TEXT NOT NULL,"
+	"  version INTEGER NOT NULL, created_ms INTEGER NOT NULL, UNIQUE(org, name)) STRICT;",
 };
 /* clang-format on */
 

@@ -65,6 +65,9 @@ class Day:
         batch = self.insist("POST", "/jobs:batch", {"jobs": [storm.spec(name("two"), 0.1), storm.spec(name("long"), 1000)]},
                             name("two"), {200})["data"]
         self.acknowledged = {name("one"): single["id"], name("two"): batch[0]["id"], name("long"): batch[1]["id"]}
+        cron = self.insist("POST", "/crons", {"name": name("cron"), "schedule": "0 0 1 1 *", "job": storm.spec(name("cron"))},
+                           name("cron"), {201})
+        self.insist("DELETE", f"/crons/{cron['name']}", None, name("uncron"), {204})
         self.wait_state(batch[1]["id"], "running")
         self.insist("POST", f"/jobs/{batch[1]['id']}/cancel", None, name("cancel"), {202})
         self.cancelled = {batch[1]["id"]}

@@ -39,11 +39,24 @@ def ended(name):
     return job
 
 
+def cron(name):
+    return {"name": name, "schedule": "0 0 1 1 *", "job": {"command": ["true"]}}
+
+
+def made(name):
+    assert server.call("POST", "/api/v1/crons", cron(name)).status == 201
+    return name
+
+
 # How each is asked: (path, body) for a name that is new. Everything here is asked twice with one key.
 HOW = {
     ("POST", "/api/v1/jobs"): lambda n: ("/api/v1/jobs", {"name": n, "command": ["true"], "cpu": cores}),
     ("POST", "/api/v1/jobs:batch"): lambda n: ("/api/v1/jobs:batch", {"jobs": [{"name": n, "command": ["true"], "cpu": cores}]}),
     ("POST", "/api/v1/jobs/{job}/cancel"): lambda n: (f"/api/v1/jobs/{submit(n).json['name']}/cancel", None),
+    ("POST", "/api/v1/crons"): lambda n: ("/api/v1/crons", cron(n)),
+    ("POST", "/api/v1/crons/{cron}/pause"): lambda n: (f"/api/v1/crons/{made(n)}/pause", None),
+    ("POST", "/api/v1/crons/{cron}/resume"): lambda n: (f"/api/v1/crons/{made(n)}/resume", None),
+    ("DELETE", "/api/v1/crons/{cron}"): lambda n: (f"/api/v1/crons/{made(n)}", None),
     ("DELETE", "/api/v1/jobs/{job}"): lambda n: (f"/api/v1/jobs/{ended(n)}", None),
 }
 
