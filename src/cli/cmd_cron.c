@@ -85,9 +85,8 @@ int cmd_cron_list(struct cli *c, const struct cli_args *a, struct err *err)
 int cmd_cron_describe(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	CLEANUP(json) json_t *cron = NULL, *events = NULL;
-	CLEANUP(free)
-	char *path = cron_path(a->positional[0], ""),
-	     *history = cron_path(a->positional[0], "/events");
+	CLEANUP(free) char *path = cron_path(a->positional[0], "");
+	CLEANUP(free) char *history = cron_path(a->positional[0], "/events");
 	size_t i;
 	const json_t *e;
 	int r = cli_connect(c, err);
