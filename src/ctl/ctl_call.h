@@ -16,6 +16,7 @@ struct ctl_call {
 	struct service
 	    *wish;	/* owned; of an update: its specification, and the revision that it is made of */
 	int64_t now_ms; /* for the keys */
+	struct err overtaken; /* an answer of an update unless it is found to be a repetition */
 	struct event event;
 	struct err refusal; /* found before the store was asked; answered by the same way, later */
 	ctl_done_fn *done;

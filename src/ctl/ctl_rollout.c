@@ -129,7 +129,7 @@ bool rollout_take_update(struct ctl_service *cs)
 			"model '%s' was updated meanwhile (revision %lld); look at it and "
 			"try again",
 			cs->service->spec.name, (long long)cs->service->revision);
-		service_change_answer(k, NULL, &err);
+		service_update_overtaken(cs, k, &err);
 		service_dirty(cs);
 		return false;
 	}

@@ -247,6 +247,34 @@ void ctl_service_update(struct ctl *c, const struct principal *who, const char *
 	call_submit(c, call);
 }
 
+static void overtaken_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	if (r < 0 || !call->replayed)
+		call_answer(call, NULL, r < 0 ? err : &call->overtaken);
+	else
+		found(call, r, err);
+}
+
+void service_update_overtaken(struct ctl_service *cs, struct ctl_service_change *k, const struct err *err)
+{
+	struct principal who = {.role = ROLE_MEMBER};
+	struct ctl_idempotency idem = {k->key, k->body_sha256};
+	if (!k->key[0]) {
+		service_change_answer(k, NULL, err);
+		return;
+	}
+	memcpy(who.org, cs->service->org, sizeof(who.org));
+	memcpy(who.user, k->user, sizeof(who.user));
+	struct ctl_call *call = call_new(&who, cs->service->spec.name, &idem, STEAL(k->done), k->arg);
+	call->op.run = find_or_replay_run;
+	call->op.finish = overtaken_finish;
+	call->now_ms = ctl_wall(cs->ctl);
+	call->overtaken = *err;
+	service_change_free(k);
+	call_submit(cs->ctl, call);
+}
+
 static void delete_finish(struct ctl_op *op, int r, const struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);

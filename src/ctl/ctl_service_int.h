@@ -22,6 +22,10 @@ void service_change_free(struct ctl_service_change *k);
 void service_change_answer(struct ctl_service_change *k, const struct service *s, const struct err *err);
 void service_updates_refuse(struct ctl_service *cs, int code, const char *why);
 
+/* Another update came first: the same one, sent twice at a time, when it had the same key; else it is refused
+ * with err. Takes k. ctl_service_calls.c */
+void service_update_overtaken(struct ctl_service *cs, struct ctl_service_change *k, const struct err *err);
+
 struct service_move {
 	struct ctl_op op;
 	struct ctl_service *cs;		   /* loop's thread only */

@@ -258,6 +258,17 @@ TEST(the_same_key_updates_and_deletes_once)
 		EXPECT_INT("replayed", q.replayed, i);
 		EXPECT_INT("revision", q.revision, 2);
 	}
+	/* Twice at a time, both made of the same revision: one of them is the repetition. */
+	struct ctl_idempotency twice = {"k3", "cccc"};
+	struct sim_request both[2] = {{0}};
+	spec.replicas = 2;
+	for (int i = 0; i < 2; i++)
+		ctl_service_update(s->ctl, &who, "m", &spec, 2, &twice, sim_on_result, &both[i]);
+	while (!both[0].is_done || !both[1].is_done)
+		sim_step(s);
+	EXPECT_INT("both", both[0].err.code + both[1].err.code, 0);
+	EXPECT_INT("replayed", both[0].replayed + both[1].replayed, 1);
+	EXPECT_INT("revision", both[1].revision, 3);
 	for (int i = 0; i < 2; i++) {
 		struct sim_request q = {0};
 		ctl_service_delete(s->ctl, &who, "m", &removal, sim_on_result, &q);
