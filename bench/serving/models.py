@@ -40,6 +40,32 @@ def layers(path, sizes):
     save(path, nodes, [("x", ["N", sizes[0]])], [("y", ["N", sizes[-1]])], constants)
 
 
+def residual(path, channels=64, blocks=8):
+    """A convolution with stride and blocks of two with a way around, as in ResNet, random weights: some 20 ms a picture."""
+    rng = np.random.default_rng(3)
+    nodes, constants = [], []
+
+    def conv(name, source, outs, ins, size, stride):
+        weights = rng.standard_normal((outs, ins, size, size)) / np.sqrt(ins * size * size)
+        constants.append((f"w_{name}", weights.astype(np.float32)))
+        nodes.append(helper.make_node("Conv", [source, f"w_{name}"], [name], strides=[stride] * 2, pads=[size // 2] * 4))
+        return name
+
+    def relu(source):
+        nodes.append(helper.make_node("Relu", [source], [f"r_{source}"]))
+        return f"r_{source}"
+
+    at = relu(conv("first", "x", channels, 3, 7, 4))
+    for i in range(blocks):
+        inner = conv(f"b{i}", relu(conv(f"a{i}", at, channels, channels, 3, 1)), channels, channels, 3, 1)
+        nodes.append(helper.make_node("Add", [at, inner], [f"s{i}"]))
+        at = relu(f"s{i}")
+    nodes += [helper.make_node("GlobalAveragePool", [at], ["pooled"]), helper.make_node("Flatten", ["pooled"], ["flat"])]
+    constants.append(("last", rng.standard_normal((channels, 1000)).astype(np.float32)))
+    nodes.append(helper.make_node("MatMul", ["flat", "last"], ["y"]))
+    save(path, nodes, [("x", ["N", 3, 224, 224])], [("y", ["N", 1000])], constants)
+
+
 def varint(n):
     out = b""
     while n > 127:
@@ -60,13 +86,25 @@ def predict_request(name, array):
     return b"\0" + struct.pack(">I", len(message)) + message
 
 
+def infer_request(name, array):
+    """A ModelInferRequest of the Open Inference Protocol with raw elements."""
+    tensor = (field(1, b"x") + field(2, b"FP32") + field(3, b"".join(varint(d) for d in array.shape)))
+    message = field(1, name.encode()) + field(5, tensor) + field(7, array.astype("<f4").tobytes())
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     rng = np.random.default_rng(2)
     identity(folder / "identity" / "1" / "model.onnx")
     layers(folder / "mlp" / "1" / "model.onnx", [784, 256, 10])
     layers(folder / "wide" / "1" / "model.onnx", [784, 2048, 2048, 10])
+    residual(folder / "residual" / "1" / "model.onnx")
+    picture = rng.random((1, 3, 224, 224), np.float32)
+    (folder / "picture.grpc").write_bytes(predict_request("m", picture))
+    picture.tofile(folder / "picture.floats")
     row = rng.random((1, 784), np.float32)
+    (folder / "infer.grpc").write_bytes(infer_request("m", row))
     for rows in STATIC_ROWS:
         (folder / f"rows{rows}.grpc").write_bytes(predict_request("m", rng.random((rows, 784), np.float32)))
     values = [round(float(v), 6) for v in row[0]]
