@@ -36,6 +36,7 @@ struct store_config {
 	const char *path;     /* of SQLite's file; ":memory:" is allowed without a loop */
 	const char *database; /* "postgresql://…": PostgreSQL, and path is not looked at; NULL = SQLite */
 	const char *password; /* of the database, when it is not in its address; may be NULL */
+	const char *address;  /* where other servers on the same PostgreSQL find this one; may be NULL */
 	int checkpoint_pages; /* of SQLite's log, before it is copied into the file; 0 = 1000 */
 	struct loop *loop;    /* kept; NULL = manual executor */
 	/* Once, on the loop's thread, when the store has stopped for good; may be NULL. */
@@ -50,6 +51,16 @@ int store_open(const struct store_config *config, struct store **ret, struct err
 /* Runs what is queued, calls the completions from here, closes. On the loop's thread. NULL is fine. */
 void store_close(struct store *s);
 bool store_has_failed(struct store *s, struct err *ret_why); /* stopped for good; ret_why may be NULL */
+
+/* Several servers on one PostgreSQL: one has it, the others get ERR_CONFLICT from store_open, look who it is,
+ * and try again. renew: shows that this server is alive; to be called every STORE_LEASE_RENEW_MS; nothing on
+ * SQLite. look: the address of the server that has the database, "" when none has; ends the session of one
+ * that has not renewed for STORE_LEASE_MS by the database's clock. Blocks. */
+#define STORE_LEASE_MS 15000
+#define STORE_LEASE_RENEW_MS 3000
+#define STORE_ADDRESS_MAX 256
+void store_lease_renew(struct store *s);
+int store_lease_look(const struct store_config *config, char ret_address[STORE_ADDRESS_MAX], struct err *err);
 
 /* fn: < 0 rolls back what it wrote and reaches done as r and err; >= 0 is r after the commit. done may be
  * NULL. arg belongs to the request until done. */

@@ -34,9 +34,9 @@ struct schema_mark {
 	bool has_tables; /* somebody's tables are there */
 };
 
-/* All but backup_step are required; all may block. Errors are set by the driver: ERR_IO and ERR_CORRUPT mean
- * that nobody knows what is on the disk, and the store stops. After any other error inside a transaction the
- * request has failed: PostgreSQL accepts nothing more before SQL_UNDO. */
+/* All but backup_step and the two of leases are required; all may block. Errors are set by the driver: ERR_IO
+ * and ERR_CORRUPT mean that nobody knows what is on the disk, and the store stops. After any other error
+ * inside a transaction the request has failed: PostgreSQL accepts nothing more before SQL_UNDO. */
 struct driver_ops {
 	const char *name;
 	/* Fills s->tx.db. ERR_CONFLICT when another process has it open. */
@@ -73,6 +73,9 @@ struct driver_ops {
 	int (*backup_step)(struct store *s, void **state, const char *path, struct err *err);
 	/* The database's own integrity check and that of its foreign keys. */
 	int (*check)(struct store_tx *tx, struct err *err);
+	/* For a database that several servers may want: after the migration, and from time to time. */
+	int (*lease_begin)(struct store *s, struct err *err);
+	int (*lease_renew)(struct store_tx *tx, struct err *err);
 };
 
 extern const struct driver_ops driver_sqlite, driver_postgres;

@@ -58,6 +58,8 @@ int store_open_at(const struct store_config *config, int schema, struct store **
 	int r = s->tx.ops->open(s, config, err);
 	if (r >= 0)
 		r = schema_migrate(&s->tx, schema, err);
+	if (r >= 0 && schema == schema_version() && s->tx.ops->lease_begin)
+		r = s->tx.ops->lease_begin(s, err);
 	if (r < 0)
 		return refuse(config, err);
 	if (s->loop && pthread_create(&s->thread, NULL, txn_thread, s) != 0)

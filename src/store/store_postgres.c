@@ -6,22 +6,12 @@
 #include <string.h>
 #include "base/mem.h"
 #include "store/store_dialect.h"
-#include "store/store_int.h"
-#include "store/store_pq.h"
+#include "store/store_postgres.h"
 
 #define OLDEST 120000 /* server version 12 */
 #define VALUES_MAX 48
 #define OID_INT8 20
 #define OID_TEXT 25
-
-struct postgres_db {
-	const struct pq *pq;
-	PGconn *conn;
-	char *url, *password; /* owned */
-	char label[200];      /* host and database, for people */
-	unsigned prepared;    /* names of statements */
-	bool is_lost;	      /* the next transaction connects again */
-};
 
 struct postgres_stmt {
 	struct sql_stmt base;
@@ -99,6 +89,20 @@ static int run_text(struct store_tx *tx, const char *sql, const char *what, stru
 	struct postgres_db *d = db_of(tx);
 	PGresult *result = d->pq->PQexec(d->conn, sql);
 	int r = is_good(d, result) ? 0 : postgres_error(tx, result, err, what);
+	d->pq->PQclear(result);
+	return r;
+}
+
+int postgres_number(struct store_tx *tx, const char *sql, int64_t *ret, struct err *err)
+{
+	struct postgres_db *d = db_of(tx);
+	PGresult *result = d->pq->PQexec(d->conn, sql);
+	int r = is_good(d, result) ? d->pq->PQntuples(result) > 0
+				   : postgres_error(tx, result, err, "running a statement");
+	if (r > 0) {
+		const char *text = d->pq->PQgetvalue(result, 0, 0);
+		*ret = *text == 't' ? 1 : strtoll(text, NULL, 10); /* a condition is 't' or 'f' */
+	}
 	d->pq->PQclear(result);
 	return r;
 }
@@ -260,21 +264,6 @@ static int check_server(struct store_tx *tx, struct err *err)
 	return r;
 }
 
-/* The lock is the session's: it is free the moment this process or its connection is gone. */
-static int take_database(struct store_tx *tx, struct err *err)
-{
-	struct postgres_db *d = db_of(tx);
-	char sql[112];
-	snprintf(sql, sizeof(sql), "SELECT pg_try_advisory_lock(%d, hashtext(current_schema()))",
-		 STORE_APPLICATION_ID);
-	PGresult *result = d->pq->PQexec(d->conn, sql);
-	bool good = is_good(d, result) && d->pq->PQntuples(result) == 1;
-	bool taken = good && *d->pq->PQgetvalue(result, 0, 0) == 't';
-	int r = good ? 0 : postgres_error(tx, result, err, "taking the database");
-	d->pq->PQclear(result);
-	return r == 0 && !taken ? err_set(err, ERR_CONFLICT, "the database is in use") : r;
-}
-
 static int connect_session(struct store_tx *tx, struct err *err)
 {
 	struct postgres_db *d = db_of(tx);
@@ -301,7 +290,7 @@ static int connect_session(struct store_tx *tx, struct err *err)
 		    "SET idle_in_transaction_session_timeout = '30s'",
 		    "setting up the session", err);
 	if (r >= 0)
-		r = take_database(tx, err);
+		r = lease_take(tx, err);
 	d->is_lost = r < 0;
 	return r;
 }
@@ -336,6 +325,7 @@ static int postgres_open(struct store *s, const struct store_config *config, str
 	s->tx.db = d;
 	d->url = mem_strdup(config->database);
 	d->password = mem_strdup(config->password);
+	d->address = mem_strdup(config->address ? config->address : "");
 	int r = pq_load(&d->pq, err);
 	if (r >= 0)
 		r = read_address(d, err);
@@ -358,6 +348,7 @@ static void postgres_close(struct store *s)
 		d->pq->PQfinish(d->conn);
 	free_secret(d->url);
 	free_secret(d->password);
+	free(d->address);
 	free(d);
 	s->tx.db = NULL;
 }
@@ -471,4 +462,6 @@ const struct driver_ops driver_postgres = {
     .schema_read = postgres_schema_read,
     .schema_write = postgres_schema_write,
     .check = postgres_check,
+    .lease_begin = lease_begin,
+    .lease_renew = lease_renew,
 };

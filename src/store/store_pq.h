@@ -17,6 +17,7 @@
 	X(PQconninfoParse)                                                                                   \
 	X(PQerrorMessage)                                                                                    \
 	X(PQexec)                                                                                            \
+	X(PQexecParams)                                                                                      \
 	X(PQexecPrepared)                                                                                    \
 	X(PQfinish)                                                                                          \
 	X(PQgetisnull)                                                                                       \

@@ -92,6 +92,10 @@ static const char *const steps[] = {
 	"  org TEXT NOT NULL REFERENCES orgs(name), user TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
 	"  paused INTEGER NOT NULL, next_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, last_job TEXT NOT NULL,"
 	"  version INTEGER NOT NULL, created_ms INTEGER NOT NULL, UNIQUE(org, name)) STRICT;",
+
+	/* 10: which of several servers has the database; used on PostgreSQL */
+	"CREATE TABLE lease(one INTEGER PRIMARY KEY CHECK(one = 1), epoch INTEGER NOT NULL, address TEXT NOT NULL,"
+	"  backend INTEGER NOT NULL, renewed_ms INTEGER NOT NULL) STRICT;",
 };
 /* clang-format on */
 

@@ -57,9 +57,13 @@ static void store_stop(struct store *s, const struct err *why)
 	pthread_mutex_lock(&s->lock);
 	if (!s->failed) {
 		s->failed = true;
-		err_set(&s->why, ERR_UNAVAILABLE,
-			"the metadata store stopped after a failed write (%s); check the disk, then restart",
-			why->msg);
+		if (why->code == ERR_STATE) /* see begin() */
+			err_set(&s->why, ERR_UNAVAILABLE, "the metadata store stopped: %s", why->msg);
+		else
+			err_set(&s->why, ERR_UNAVAILABLE,
+				"the metadata store stopped after a failed write (%s); check the disk, then "
+				"restart",
+				why->msg);
 		if (s->on_failure)
 			post(s, failure_posted);
 	}
@@ -116,6 +120,7 @@ static void run_one(struct store *s, struct store_request *q)
 	request_settle(q, r, r < 0 ? &err : NULL);
 }
 
+/* ERR_STATE: another server has the database now, and what this one remembers is no longer true. */
 static int begin(struct store *s, struct err *err)
 {
 	pthread_mutex_lock(&s->lock);
@@ -123,7 +128,10 @@ static int begin(struct store *s, struct err *err)
 	if (failed)
 		*err = s->why;
 	pthread_mutex_unlock(&s->lock);
-	return failed ? -err->code : s->tx.ops->control(&s->tx, SQL_BEGIN, err);
+	int r = failed ? -err->code : s->tx.ops->control(&s->tx, SQL_BEGIN, err);
+	if (r < 0 && !failed && (is_fatal(err->code) || err->code == ERR_STATE))
+		store_stop(s, err);
+	return r;
 }
 
 static void commit(struct store *s, struct list *batch)
