@@ -33,8 +33,9 @@ struct server {
 	struct catalogue catalogue;
 	struct loop *loop;
 	struct loop_signal *signals[2];
-	struct loop_timer *tick, *end;
+	struct loop_timer *tick, *end, *lease;
 	struct err why; /* of an end that nobody asked for */
+	bool told_to_end, has_announced;
 	struct store *store;
 	struct blob_store *blobs;
 	struct server_purge purge;
@@ -47,6 +48,7 @@ static void on_signal(void *arg)
 {
 	struct server *s = arg;
 	log_info("server.stop pid=%d", (int)getpid());
+	s->told_to_end = true;
 	loop_stop(s->loop);
 }
 
@@ -63,6 +65,12 @@ static void on_store_failure(void *arg, const struct err *why)
 	s->why = *why;
 	log_error("server.store_failed ends_in_ms=%d error=\"%s\"", LAST_WORDS_MS, why->msg);
 	loop_timer_set(s->end, LAST_WORDS_MS, 0);
+}
+
+static void on_lease(void *arg)
+{
+	struct server *s = arg;
+	store_lease_renew(s->store);
 }
 
 static void on_tick(void *arg)
@@ -127,14 +135,14 @@ static int claim_buckets(struct server *s, struct err *err)
 
 static int open_stores(struct server *s, struct err *err)
 {
-	CLEANUP(free) char *path = mem_printf("%s/meta.db", s->options.data_folder);
-	struct store_config config = {.path = path,
-				      .database = s->options.database,
-				      .password = s->options.database_password,
-				      .loop = s->loop,
-				      .on_failure = on_store_failure,
-				      .arg = s};
-	int r = store_open(&config, &s->store, err);
+	struct server_wait wait = {.options = &s->options,
+				   .folder = &s->folder,
+				   .loop = s->loop,
+				   .told_to_end = &s->told_to_end,
+				   .on_store_failure = on_store_failure,
+				   .arg = s};
+	int r = server_wait_store(&wait, &s->store, err);
+	s->has_announced = wait.has_announced;
 	if (r == 0)
 		r = make_token(s, err);
 	if (r == 0)
@@ -204,9 +212,7 @@ static void raise_descriptors(void)
 static int server_open(struct server *s, struct err *err)
 {
 	raise_descriptors();
-	int r = server_folder_take(s->options.data_folder, &s->folder, err);
-	if (r == 0)
-		r = server_catalogue_load(&s->catalogue, err);
+	int r = server_catalogue_load(&s->catalogue, err);
 	if (r == 0)
 		r = loop_new(&s->loop, err);
 	if (r < 0)
@@ -215,7 +221,10 @@ static int server_open(struct server *s, struct err *err)
 	s->signals[1] = loop_signal_new(s->loop, SIGINT, on_signal, s);
 	s->tick = loop_timer_new(s->loop, on_tick, s);
 	s->end = loop_timer_new(s->loop, on_end, s);
+	s->lease = loop_timer_new(s->loop, on_lease, s);
 	r = open_stores(s, err);
+	if (r == 0 && s->options.database)
+		loop_timer_set(s->lease, STORE_LEASE_RENEW_MS, STORE_LEASE_RENEW_MS);
 	if (r == 0)
 		r = open_backend(s, err);
 	if (r == 0)
@@ -237,6 +246,7 @@ static void server_close(struct server *s)
 	if (s->loop) {
 		loop_timer_free(s->tick);
 		loop_timer_free(s->end);
+		loop_timer_free(s->lease);
 		loop_signal_free(s->signals[0]);
 		loop_signal_free(s->signals[1]);
 		loop_free(s->loop);
@@ -245,22 +255,31 @@ static void server_close(struct server *s)
 	server_folder_leave(&s->folder);
 }
 
-/* What people and the command line are told to connect to. */
-static void format_endpoint(const struct server *s, char *ret, size_t cap)
+void server_format_endpoint(const struct server_options *o, int port, char *ret, size_t cap)
 {
-	const char *address = s->options.address;
+	const char *address = o->address;
 	if (!strcmp(address, "0.0.0.0"))
 		address = "127.0.0.1";
 	else if (!strcmp(address, "::"))
 		address = "::1";
-	snprintf(ret, cap, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d", address,
-		 api_port(s->api));
+	snprintf(ret, cap, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d", address, port);
+}
+
+void server_tell_ready(const struct server_options *o, const char *endpoint)
+{
+	char line[160];
+	struct err err = ERR_INIT;
+	int n = snprintf(line, sizeof(line), "READY %s\n", endpoint);
+	if (fd_write_all(o->ready_fd < 0 ? STDOUT_FILENO : o->ready_fd, line, (size_t)n, &err) < 0)
+		log_debug("server.ready message=\"%s\"", err.msg);
+	if (o->ready_fd > 2)
+		close(o->ready_fd);
 }
 
 static int announce(struct server *s, struct err *err)
 {
-	char endpoint[128], line[160];
-	format_endpoint(s, endpoint, sizeof(endpoint));
+	char endpoint[128];
+	server_format_endpoint(&s->options, api_port(s->api), endpoint, sizeof(endpoint));
 	int r = server_folder_announce(&s->folder, endpoint, err);
 	if (r < 0)
 		return r;
@@ -270,12 +289,8 @@ static int announce(struct server *s, struct err *err)
 			 s->options.address);
 	log_info("server.ready endpoint=%s data=%s version=%s pid=%d", endpoint, s->options.data_folder,
 		 CLOUDML_VERSION, (int)getpid());
-	int n = snprintf(line, sizeof(line), "READY %s\n", endpoint);
-	int fd = s->options.ready_fd;
-	if (fd_write_all(fd < 0 ? STDOUT_FILENO : fd, line, (size_t)n, err) < 0)
-		log_debug("server.ready message=\"%s\"", err->msg);
-	if (fd > 2)
-		close(fd);
+	if (!s->has_announced)
+		server_tell_ready(&s->options, endpoint);
 	return 0;
 }
 

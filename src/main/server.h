@@ -4,6 +4,7 @@
 #define MAIN_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "base/err.h"
 
 #define SERVER_HOSTS_MAX 32
@@ -33,6 +34,25 @@ bool server_folder_has_token(const struct server_folder *f);
 /* run/server.json: {"endpoint", "pid", "version", "started_ms"}. */
 int server_folder_announce(const struct server_folder *f, const char *endpoint, struct err *err);
 void server_folder_leave(struct server_folder *f);
+
+/* server_wait.c: opens the store, and on PostgreSQL waits, passing requests on, while another server has the
+ * database or the data folder. */
+struct loop;
+struct store;
+struct server_wait {
+	const struct server_options *options;
+	struct server_folder *folder; /* taken when it is free */
+	struct loop *loop;
+	bool *told_to_end; /* by a signal, which also stops the loop */
+	void (*on_store_failure)(void *arg, const struct err *why);
+	void *arg;
+	bool has_announced; /* the line of ready_fd was written */
+};
+/* 0 with the store, 1 when it was told to end before it had it. */
+int server_wait_store(struct server_wait *w, struct store **ret, struct err *err);
+/* "http://ADDRESS:PORT" as people and the command line are told to connect. */
+void server_format_endpoint(const struct server_options *o, int port, char *ret, size_t cap);
+void server_tell_ready(const struct server_options *o, const char *endpoint);
 
 int server_main(int argc, char **argv); /* returns the exit status */
 
