@@ -88,15 +88,18 @@ static int update_run(struct store_tx *tx, struct admin_call *a, struct err *err
 
 static int check_empty(struct store_tx *tx, struct admin_call *a, struct err *err)
 {
-	int64_t jobs = 0;
+	int64_t jobs = 0, crons = 0;
 	int r = store_org_jobs(tx, a->who.org, &jobs, err);
-	if (r < 0 || a->request.force || (!jobs && !a->models && !a->request.has_objects))
+	if (r >= 0)
+		r = store_org_crons(tx, a->who.org, &crons, err);
+	if (r < 0 || a->request.force || (!jobs && !crons && !a->models && !a->request.has_objects))
 		return r < 0 ? r : 0;
-	return err_set(err, ERR_STATE,
-		       "organisation '%s' is not empty: it has %lld jobs (%lld of them live), %lld models%s; "
-		       "with force all of it goes, with users, keys and accounting, and cannot come back",
-		       a->who.org, (long long)jobs, (long long)a->live_jobs, (long long)a->models,
-		       a->request.has_objects ? " and objects in the store" : "");
+	return err_set(
+	    err, ERR_STATE,
+	    "organisation '%s' is not empty: it has %lld jobs (%lld of them live), %lld crons, %lld "
+	    "models%s; with force all of it goes, with users, keys and accounting, and cannot come back",
+	    a->who.org, (long long)jobs, (long long)a->live_jobs, (long long)crons, (long long)a->models,
+	    a->request.has_objects ? " and objects in the store" : "");
 }
 
 static int delete_run(struct store_tx *tx, struct admin_call *a, struct err *err)

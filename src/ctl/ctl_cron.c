@@ -179,6 +179,18 @@ int crons_load(struct store_tx *tx, struct ctl *c, struct err *err)
 	return store_cron_each(tx, adopt_each, c, err);
 }
 
+/* One that is on its way to the store is left to its answer: its row is gone, so it changes nothing. */
+void crons_forget(struct ctl *c, const char *org)
+{
+	const char *id;
+	void *value;
+	for (size_t i = 0; map_next(c->crons, &i, &id, &value);) {
+		struct ctl_cron *cc = value;
+		if (strcmp(cc->cron->org, org) == 0 && !cc->busy)
+			cron_drop(cc);
+	}
+}
+
 void crons_free(struct ctl *c)
 {
 	const char *id;

@@ -237,6 +237,7 @@ int64_t ctl_service_task_slot(const char *task); /* from its name; -1 = none */
 /* ctl_cron.c */
 int crons_load(struct store_tx *tx, struct ctl *c, struct err *err);
 void crons_free(struct ctl *c);
+void crons_forget(struct ctl *c, const char *org); /* the organisation is gone */
 
 /* ctl_task.c */
 extern const struct backend_observer ctl_observer;

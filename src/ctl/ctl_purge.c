@@ -109,6 +109,7 @@ static void rows_finish(struct ctl_op *op, int r, const struct err *err)
 		const char *org = CONTAINER_OF(op, struct purge_op, op)->org;
 		log_info("org.purged org=%s", org);
 		auth_drop_org(c, org);
+		crons_forget(c, org);
 		map_delete(c->counts, org);
 		map_delete(c->quotas, org);
 		map_delete(c->purges, org);

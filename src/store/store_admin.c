@@ -126,6 +126,12 @@ int store_org_jobs(struct store_tx *tx, const char *org, int64_t *ret, struct er
 		       org);
 }
 
+int store_org_crons(struct store_tx *tx, const char *org, int64_t *ret, struct err *err)
+{
+	*ret = 0;
+	return sql_int(tx, ret, err, "SELECT count(*) FROM crons WHERE org = ?", "s", org);
+}
+
 /* ---- users ---- */
 
 #define USER_COLUMNS "org, name, role, platform, created_ms"

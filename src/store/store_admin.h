@@ -38,6 +38,7 @@ int store_org_set_quota(struct store_tx *tx, const struct org *o, struct err *er
 int store_org_count(struct store_tx *tx, int64_t *ret, struct err *err);
 /* How many jobs an organisation has, in any state; from kept counters. */
 int store_org_jobs(struct store_tx *tx, const char *org, int64_t *ret, struct err *err);
+int store_org_crons(struct store_tx *tx, const char *org, int64_t *ret, struct err *err);
 /* Deletes a part of an organisation that has no live job and no model: 1 while there is more, 0 when the
  * organisation itself is gone. */
 int store_org_purge(struct store_tx *tx, const char *org, struct err *err);

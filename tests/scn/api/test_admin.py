@@ -67,9 +67,11 @@ class Organisations(unittest.TestCase):
         job = server.call("POST", "/api/v1/jobs", {"command": ["sleep", "1000"]}, token=ada).json
         self.assertEqual(server.call("PUT", f"/api/v1/store/{name}/secret", b"x", token=ada).status, 201)
         self.assertEqual(server.call("PUT", f"/api/v1/store/{name}-more", token=ada).status, 201)
+        cron = {"name": "nightly", "schedule": "0 3 * * *", "job": {"command": ["true"]}}
+        self.assertEqual(server.call("POST", "/api/v1/crons", cron, token=ada).status, 201)
         refused = server.call("DELETE", f"/api/v1/orgs/{name}")
         self.assertEqual(refused.status, 409)
-        self.assertRegex(refused.message, "1 jobs \\(1 of them live\\), 0 models and objects in the store")
+        self.assertRegex(refused.message, "1 jobs \\(1 of them live\\), 1 crons, 0 models and objects in the store")
         self.assertEqual(server.get(f"/api/v1/jobs/{job['id']}", token=ada).status, 200)
         gone = server.call("DELETE", f"/api/v1/orgs/{name}?force=1", headers={"Idempotency-Key": name})
         self.assertEqual((gone.status, gone.json["state"]), (202, "deleting"))
@@ -84,6 +86,8 @@ class Organisations(unittest.TestCase):
         _, bob = server.new_key("bob", "admin", org=name)
         self.assertEqual(server.get("/api/v1/jobs", token=bob).json["data"], [])
         self.assertEqual(server.get(f"/api/v1/store/{name}/secret", token=bob).status, 404)
+        self.assertEqual(server.get("/api/v1/crons", token=bob).json["data"], [])
+        self.assertEqual(server.get("/api/v1/crons/nightly", token=bob).status, 404)
         self.assertEqual([b["name"] for b in server.get("/api/v1/store", token=bob).json["data"]], [name])
         self.assertEqual([u["name"] for u in server.get("/api/v1/orgs/-/users", token=bob).json["data"]], ["bob"])
         self.assertEqual(server.get("/api/v1/jobs", token=ada).status, 401)

@@ -65,7 +65,7 @@ def fill(route, **names):
 
 
 def theirs(w):
-    return {"org": w.org, "job": w.job, "model": w.model, "bucket": w.bucket, "key": w.object + "/a.onnx",
+    return {"org": w.org, "job": w.job, "model": w.model, "cron": w.cron, "bucket": w.bucket, "key": w.object + "/a.onnx",
             "user": w.users["viewer"], "id": w.keys["viewer"]}
 
 

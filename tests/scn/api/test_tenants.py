@@ -48,7 +48,7 @@ class Generator:
         # Names of buckets are one space for all, as S3's: that one is taken is told, and which one is taken changes.
         self.table = [r for r in routes(server) if r["role"] != "open" and not r["stream"] and
                       (r["method"], r["path"]) != ("PUT", "/api/v1/store/{bucket}")]
-        names = {"org": world.org, "job": world.job, "job_name": world.job_name, "model": world.model, "bucket": world.bucket,
+        names = {"org": world.org, "job": world.job, "job_name": world.job_name, "model": world.model, "cron": world.cron, "bucket": world.bucket,
                  "object": world.object, **{"user " + r: u for r, u in world.users.items()},
                  **{"key " + r: k for r, k in world.keys.items()}}
         self.real = names
@@ -56,15 +56,16 @@ class Generator:
 
     def pick(self, *kinds):
         """A placeholder for one of the kinds of names; '<kind>' becomes the real one or the one that is not there."""
-        return "<" + self.rng.choice([k for k in self.real if k.split(" ")[0] in kinds]) + ">"
+        those = [k for k in self.real if k.split(" ")[0] in kinds]
+        return "<" + self.rng.choice(those or list(self.real)) + ">"  # a noun that is new here: any name
 
     def parameter(self, name, reads):
         rng = self.rng
         if name == "org":
             return rng.choice(["<org>", "<org>", "-"])
         # One's own things too: what is said about them may name others'.
-        if reads and name in ("job", "model") and rng.random() < 0.25:
-            return self.own.job if name == "job" else self.own.model
+        if reads and name in ("job", "model", "cron") and rng.random() < 0.25:
+            return getattr(self.own, name)
         if name == "job":
             return self.pick("job", "job_name")
         if name == "key":
@@ -96,6 +97,8 @@ class Generator:
                              {"command": ["true"], "name": "<job_name>", "memory": "1000G"}],
             "/api/v1/jobs:batch": [{"jobs": [{"command": ["true"], "package": uri}]}, {}],
             "/api/v1/models": [{"name": "<model>", "job": "<job>"}, {"name": "m1", "uri": uri}, {"name": "m1", "job": "<job_name>"}],
+            "/api/v1/crons": [{"name": "c1", "schedule": "0 0 29 2 *", "job": {"command": ["true"], "package": uri}},
+                              {"name": "<cron>", "schedule": "never", "job": {"command": ["true"]}}],
             "/api/v1/orgs": [{"name": "<org>"}],
             "/api/v1/orgs/{org}": [{"description": "mine now"}, {}],
             "/api/v1/orgs/{org}/users": [{"name": "<user admin>", "role": "owner"}, {"role": "admin"}],

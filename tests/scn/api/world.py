@@ -52,6 +52,9 @@ class World:
         self.model = name("model")
         self.canaries["model id"] = self.must("POST", "/api/v1/models", {
             "name": self.model, "uri": f"fds://{org}/{self.object}/a.onnx"}).json["id"]
+        self.cron = name("cron")
+        self.canaries["cron id"] = self.must("POST", "/api/v1/crons", {
+            "name": self.cron, "schedule": "0 0 29 2 *", "job": {"command": ["echo", name("cronargument")]}}).json["id"]
         for role, key in self.keys.items():
             self.canaries["key " + role] = key
 
@@ -68,7 +71,7 @@ class World:
     def snapshot(self):
         """What its own administrator sees of all of it."""
         token = self.tokens["admin"]
-        paths = ["/api/v1/jobs", "/api/v1/models", "/api/v1/store", f"/api/v1/store/{self.bucket}", f"/api/v1/store/{self.org}",
+        paths = ["/api/v1/jobs", "/api/v1/models", "/api/v1/crons", f"/api/v1/crons/{self.cron}/events", "/api/v1/store", f"/api/v1/store/{self.bucket}", f"/api/v1/store/{self.org}",
                  f"/api/v1/store/{self.bucket}/{self.object}/a.onnx", f"/api/v1/jobs/{self.job}/events",
                  f"/api/v1/models/{self.model}/events", "/api/v1/orgs", "/api/v1/orgs/-/users", "/api/v1/orgs/-/keys",
                  "/api/v1/orgs/-/quota", "/api/v1/orgs/-/events", "/api/v1/orgs/-/usage"]
