@@ -24,6 +24,11 @@
 #define API_USER_RATE 50000
 #define API_ORG_RATE 100000
 
+/* For the S3 gateway: what AWS's tools call AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL. */
+struct api_store_credentials {
+	char access_key[65], secret[65], endpoint[128];
+};
+
 struct api;
 struct api_config { /* all kept */
 	struct loop *loop;
@@ -38,6 +43,10 @@ struct api_config { /* all kept */
 	const char *address;	       /* to listen on */
 	int port;		       /* 0 = any */
 	const char *const *host_names; /* see net/http_server.h */
+	/* ERR_UNAVAILABLE: no gateway. NULL = none either. */
+	int (*store_credentials)(void *arg, const struct principal *who, struct api_store_credentials *ret,
+				 struct err *err);
+	void *store_credentials_arg;
 	int user_rate, org_rate; /* units of cost a second, of one user and one organisation; 0 = no limit */
 };
 int api_new(const struct api_config *config, struct api **ret, struct err *err);

@@ -100,6 +100,9 @@ static const struct {
     {"Framework", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
 		  "\"string\"},\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"}}}"},
     {"Bucket", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}"},
+    {"StoreCredentials",
+     "{\"type\":\"object\",\"properties\":{\"access_key_id\":{\"type\":\"string\"},\"secret_access_key\":{"
+     "\"type\":\"string\"},\"endpoint\":{\"type\":\"string\"},\"region\":{\"type\":\"string\"}}}"},
     {"StoredObject",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"prefix\":{\"type\":"
      "\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"

@@ -331,7 +331,29 @@ static const struct http_param list_params[] = {{"prefix", "string", "only keys 
 						{"limit", "integer", "at most this many, 1 to 1000"},
 						{NULL}};
 
+/* ---- credentials for S3 clients ---- */
+
+static void get_credentials(struct http_exchange *x, void *app)
+{
+	struct api *a = app;
+	struct api_store_credentials c;
+	struct err err = ERR_INIT;
+	int r = a->config.store_credentials
+		    ? a->config.store_credentials(a->config.store_credentials_arg, api_principal(x), &c, &err)
+		    : err_set(&err, ERR_UNAVAILABLE, "this server has no S3 gateway");
+	if (r < 0)
+		http_reply_error(x, &err);
+	else
+		http_reply_json(x, 200,
+				json_pack("{s:s,s:s,s:s,s:s}", "access_key_id", c.access_key,
+					  "secret_access_key", c.secret, "endpoint", c.endpoint, "region",
+					  "us-east-1"));
+	explicit_bzero(&c, sizeof(c));
+}
+
 const struct http_route api_store_routes[] = {
+    {"GET", "/api/v1/store-credentials", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_credentials, "store",
+     "Access key and secret for S3 clients", NULL, NULL, "StoreCredentials", 200},
     {"GET", "/api/v1/store", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_buckets, "store", "List buckets", NULL,
      NULL, "BucketList", 200},
     {"PUT", "/api/v1/store/{bucket}", HTTP_MEMBER, HTTP_BODY_NONE, 0, put_bucket, "store", "Make a bucket",

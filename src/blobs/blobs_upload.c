@@ -55,6 +55,10 @@ int upload_complete(struct blob_store *s, const char *org, const char *bucket, c
 		return no_upload(upload_id, key, err);
 	if (count == 0 || count > BLOB_PART_MAX)
 		return err_set(err, ERR_INVALID, "an upload is completed with 1 to %d parts", BLOB_PART_MAX);
+	for (size_t i = 1; i < count; i++)
+		if (parts[i].number <= parts[i - 1].number)
+			return err_set(err, ERR_INVALID, "parts are not in ascending order: %d follows %d",
+				       parts[i].number, parts[i - 1].number);
 	CLEANUP(change) struct change *c = upload_change(&change_complete, org, bucket, key, upload_id);
 	change_options(c, options);
 	c->object.attributes =
@@ -79,9 +83,6 @@ static int add_part(struct blobs *b, struct change *c, size_t i, struct md5_ctx 
 	const struct blob_part *want = &c->parts[i];
 	CLEANUP(row) struct row row = {0};
 	CLEANUP(object) struct object part = {0};
-	if (i > 0 && want->number <= c->parts[i - 1].number)
-		return err_set(err, ERR_INVALID, "parts are not in ascending order: %d follows %d",
-			       want->number, c->parts[i - 1].number);
 	int r = index_find_part(&b->index, c->upload, want->number, &row, err);
 	if (r < 0)
 		return r;

@@ -283,6 +283,10 @@ const struct cli_command cli_commands[] = {
     {"store", "cat", "URI...", "print objects", NULL, NULL, 1, -1, cmd_store_cat},
     {"store", "rm", "URI...", "remove objects", NULL, OPTIONS(remove_options), 1, -1, cmd_store_rm},
     {"store", "mb", "BUCKET", "make a bucket", NULL, NULL, 1, 1, cmd_store_mb},
+    {"store", "credentials", "", "access key for S3 clients, as lines for a shell",
+     "Use it with eval: eval \"$(cloudml store credentials)\"; aws, boto3, rclone and s3fs then use this "
+     "platform's store.",
+     NULL, 0, 0, cmd_store_credentials},
     {"org", "create", "NAME", "make an organisation",
      "For administrators of the platform. The organisation gets a bucket of its name in the store.",
      OPTIONS(description_options), 1, 1, cmd_org_create},

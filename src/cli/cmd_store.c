@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store ls, cp, cat, rm, mb. */
+/* store ls, cp, cat, rm, mb, credentials. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -348,4 +348,25 @@ int cmd_store_mb(struct cli *c, const struct cli_args *a, struct err *err)
 	if (r >= 0)
 		cli_changed(c, bucket, "fds://%s/", a->positional[0]);
 	return r;
+}
+
+int cmd_store_credentials(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	static const char *const names[][2] = {{"AWS_ACCESS_KEY_ID", "access_key_id"},
+					       {"AWS_SECRET_ACCESS_KEY", "secret_access_key"},
+					       {"AWS_ENDPOINT_URL", "endpoint"},
+					       {"AWS_DEFAULT_REGION", "region"}};
+	CLEANUP(json) json_t *j = NULL;
+	int r = cli_connect(c, err);
+	if (r >= 0)
+		r = client_call(c->client, "GET", "/api/v1/store-credentials", NULL, NULL, &j, err);
+	if (r < 0)
+		return r;
+	if (c->json) {
+		cli_print_json(j);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		printf("export %s='%s'\n", names[i][0], cli_str(j, names[i][1]));
+	return 0;
 }

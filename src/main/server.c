@@ -18,6 +18,7 @@
 #include "local/local.h"
 #include "main/server_catalogue.h"
 #include "main/server_purge.h"
+#include "main/server_s3.h"
 #include "store/store_admin.h"
 
 #define GRACE_MS 3000 /* for requests in progress at the end */
@@ -42,6 +43,7 @@ struct server {
 	struct backend *backend;
 	struct ctl *ctl;
 	struct api *api;
+	struct server_s3 s3;
 };
 
 static void on_signal(void *arg)
@@ -181,6 +183,9 @@ static int start_control(struct server *s, struct err *err)
 	int r = ctl_new(&control, &s->ctl, err);
 	if (r < 0)
 		return r;
+	r = server_s3_open(&s->s3, &s->options, s->loop, s->blobs, s->ctl, err);
+	if (r < 0)
+		return r;
 	struct api_config api = {.loop = s->loop,
 				 .ctl = s->ctl,
 				 .store = s->store,
@@ -193,6 +198,8 @@ static int start_control(struct server *s, struct err *err)
 				 .address = s->options.address,
 				 .port = s->options.port,
 				 .host_names = s->options.host_names,
+				 .store_credentials = server_s3_credentials,
+				 .store_credentials_arg = &s->s3,
 				 .user_rate = s->options.user_rate,
 				 .org_rate = s->options.org_rate};
 	return api_new(&api, &s->api, err);
@@ -235,6 +242,7 @@ static int server_open(struct server *s, struct err *err)
 /* Against the order of opening; the database last, so that what was observed until then is kept. */
 static void server_close(struct server *s)
 {
+	server_s3_close(&s->s3, GRACE_MS);
 	api_free(s->api, GRACE_MS);
 	server_purge_close(&s->purge);
 	if (s->backend)

@@ -18,6 +18,11 @@ struct server_options {
 	const char *host_names[SERVER_HOSTS_MAX + 1];
 	int host_count;
 	int user_rate, org_rate; /* of requests, see api.h */
+	/* The S3 gateway; texts are views into the arguments. */
+	char s3_address[64];
+	int s3_port;
+	bool s3_off, s3_given;
+	const char *s3_domain, *s3_certificate, *s3_key; /* NULL = none */
 };
 /* 'server' [options]. Returns 1 when help was asked for and printed. ERR_INVALID. */
 int server_options_parse(int argc, char **argv, struct server_options *ret, struct err *err);

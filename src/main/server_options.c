@@ -17,7 +17,8 @@
 
 static const char help[] =
     "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--log LEVEL]\n"
-    "                      [--database URL] [--database-password-file FILE] [--ready-fd N]\n\n"
+    "                      [--database URL] [--database-password-file FILE] [--s3-listen ADDRESS:PORT|off]\n"
+    "                      [--s3-domain NAME] [--s3-tls-cert FILE --s3-tls-key FILE] [--ready-fd N]\n\n"
     "Runs the control plane in the foreground. 'cloudml up' starts it for you.\n\n"
     "  --data FOLDER          where everything is kept; default $CLOUDML_DATA, else /var/lib/cloudml for "
     "root,\n"
@@ -28,6 +29,13 @@ static const char help[] =
     "100;\n"
     "                         default 50000, 0 for no limit\n"
     "  --org-rate N           the same of one organisation; default 100000\n"
+    "  --s3-listen ADDRESS:PORT\n"
+    "                         the S3 gateway; default 127.0.0.1:8333, or a free port when that is taken; "
+    "'off' for\n"
+    "                         none\n"
+    "  --s3-domain NAME       buckets are also BUCKET.NAME (virtual-host style)\n"
+    "  --s3-tls-cert FILE, --s3-tls-key FILE\n"
+    "                         PEM; the gateway speaks https then\n"
     "  --log LEVEL            debug, info, warn or error\n"
     "  --database URL         postgresql://USER@HOST:PORT/NAME keeps the metadata there instead of in the "
     "data\n"
@@ -53,7 +61,7 @@ static int parse_number(const char *text, int max, int *ret)
 }
 
 /* "127.0.0.1:8080", "[::1]:8080", ":8080", "8080". */
-static int parse_listen(const char *text, struct server_options *ret, struct err *err)
+static int parse_listen(const char *text, char address[64], int *ret_port, struct err *err)
 {
 	const char *colon = strrchr(text, ':');
 	const char *port = colon ? colon + 1 : text;
@@ -62,11 +70,11 @@ static int parse_listen(const char *text, struct server_options *ret, struct err
 		text++;
 		len -= 2;
 	}
-	if (parse_number(port, 65535, &ret->port) < 0 || len >= sizeof(ret->address))
+	if (parse_number(port, 65535, ret_port) < 0 || len >= 64)
 		return err_set(err, ERR_INVALID, "'%s' is not ADDRESS:PORT", text);
 	if (len) {
-		memcpy(ret->address, text, len);
-		ret->address[len] = 0;
+		memcpy(address, text, len);
+		address[len] = 0;
 	}
 	return 0;
 }
@@ -136,7 +144,7 @@ static int take_option(const char *name, const char *value, struct server_option
 		free(ret->data_folder);
 		ret->data_folder = mem_strdup(value);
 	} else if (!strcmp(name, "--listen")) {
-		return parse_listen(value, ret, err);
+		return parse_listen(value, ret->address, &ret->port, err);
 	} else if (!strcmp(name, "--allow-host")) {
 		if (ret->host_count == SERVER_HOSTS_MAX)
 			return err_set(err, ERR_INVALID, "more than %d host names", SERVER_HOSTS_MAX);
@@ -156,6 +164,16 @@ static int take_option(const char *name, const char *value, struct server_option
 				 strcmp(name, "--org-rate") ? &ret->user_rate : &ret->org_rate) < 0)
 			return err_set(err, ERR_INVALID,
 				       "'%s' is no rate; use units a second, 0 for no limit", value);
+	} else if (!strcmp(name, "--s3-listen")) {
+		ret->s3_given = true;
+		ret->s3_off = !strcmp(value, "off");
+		return ret->s3_off ? 0 : parse_listen(value, ret->s3_address, &ret->s3_port, err);
+	} else if (!strcmp(name, "--s3-domain")) {
+		ret->s3_domain = value;
+	} else if (!strcmp(name, "--s3-tls-cert")) {
+		ret->s3_certificate = value;
+	} else if (!strcmp(name, "--s3-tls-key")) {
+		ret->s3_key = value;
 	} else if (!strcmp(name, "--ready-fd")) {
 		if (parse_number(value, 1023, &ret->ready_fd) < 0)
 			return err_set(err, ERR_INVALID, "'%s' is not a descriptor", value);
@@ -170,6 +188,8 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 	*ret = (struct server_options){.address = "127.0.0.1",
 				       .port = 8080,
 				       .ready_fd = -1,
+				       .s3_address = "127.0.0.1",
+				       .s3_port = 8333,
 				       .user_rate = API_USER_RATE,
 				       .org_rate = API_ORG_RATE};
 	int r = take_environment(ret, err);
@@ -191,6 +211,11 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 		if (r < 0)
 			return r;
 	}
+	if (!ret->s3_certificate != !ret->s3_key)
+		return err_set(err, ERR_INVALID, "--s3-tls-cert and --s3-tls-key go together");
+	/* A server on any port is one of several: so is its gateway. */
+	if (!ret->s3_given && ret->port == 0)
+		ret->s3_port = 0;
 	char *folder =
 	    client_data_folder(ret->data_folder); /* one rule for the server and the command line */
 	free(ret->data_folder);

@@ -102,6 +102,18 @@ const char *http_client_address(struct http_exchange *pub)
 
 /* ---- the head ---- */
 
+struct header_walk {
+	void (*fn)(void *arg, const char *name, const char *value);
+	void *arg;
+};
+
+static enum MHD_Result walk_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct header_walk *w = cls;
+	w->fn(w->arg, name, value ? value : "");
+	return MHD_YES;
+}
+
 struct head_count {
 	int content_length, transfer_encoding, host;
 	const char *encoding;
@@ -142,11 +154,15 @@ static int check_head(struct exchange *x, const char **ret_allow, struct err *er
 {
 	const struct http_server_config *config = &x->server->config;
 	const char *host = http_header(&x->pub, "Host");
-	if (!http_host_is_allowed(host, config->host_names))
+	if (!config->raw && !http_host_is_allowed(host, config->host_names))
 		return err_set(
 		    err, ERR_DENIED,
 		    "the Host header does not name this server; use its IP address or 'localhost', "
 		    "or start the server with --allow-host NAME");
+	if (config->raw) {
+		x->pub.route = &x->server->raw_route;
+		return 0;
+	}
 	int r = http_uri_parse(x->connection->target, &x->pub.arena, &x->pub.uri, err);
 	if (r < 0)
 		return r;
@@ -165,6 +181,22 @@ static void dispatch(struct exchange *x)
 {
 	x->dispatched = true;
 	x->pub.route->handle(&x->pub, x->pub.app);
+}
+
+void http_headers_each(const struct http_exchange *pub,
+		       void (*fn)(void *arg, const char *name, const char *value), void *arg)
+{
+	const struct exchange *x = CONTAINER_OF(pub, const struct exchange, pub);
+	struct header_walk walk = {fn, arg};
+	if (x->mhd)
+		MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, walk_header, &walk);
+}
+
+void http_known(struct http_exchange *pub)
+{
+	struct exchange *x = EXCHANGE(pub);
+	if (x->connection)
+		x->connection->known = true;
 }
 
 static void dispatch_fallback(struct exchange *x)
@@ -198,6 +230,7 @@ static struct exchange *exchange_new(struct http_server *s, struct MHD_Connectio
 	x->pub.app = s->config.app;
 	x->pub.arena = ARENA_INIT(EXCHANGE_ARENA_MAX);
 	x->pub.method = arena_strndup(&x->pub.arena, method, strlen(method));
+	x->pub.target = arena_strndup(&x->pub.arena, x->connection->target, strlen(x->connection->target));
 	x->is_head = !strcmp(method, "HEAD");
 	x->connection->busy = true;
 	list_append(&s->exchanges, &x->link);

@@ -45,15 +45,16 @@ void http_reply_header(struct http_exchange *pub, const char *name, const char *
 
 static void add_headers(struct exchange *x, const char *content_type)
 {
-	bool cached = false;
-	MHD_add_response_header(x->response, "Content-Security-Policy", choose_policy(x));
-	for (size_t i = 0; i < ARRAY_LEN(security_headers); i++)
+	bool cached = false, is_raw = x->server && x->server->config.raw;
+	if (!is_raw)
+		MHD_add_response_header(x->response, "Content-Security-Policy", choose_policy(x));
+	for (size_t i = 0; i < ARRAY_LEN(security_headers) && !is_raw; i++)
 		MHD_add_response_header(x->response, security_headers[i].name, security_headers[i].value);
 	for (const struct http_reply_field *f = x->fields; f; f = f->next) {
 		cached |= !strcasecmp(f->name, "Cache-Control");
 		MHD_add_response_header(x->response, f->name, f->value);
 	}
-	if (!cached)
+	if (!cached && !is_raw)
 		MHD_add_response_header(x->response, "Cache-Control", "no-store");
 	if (content_type)
 		MHD_add_response_header(x->response, "Content-Type", content_type);
@@ -109,6 +110,26 @@ void http_reply_static(struct http_exchange *pub, int status, const char *conten
 void http_reply_empty(struct http_exchange *x, int status)
 {
 	http_reply_static(x, status, NULL, "", 0);
+}
+
+static ssize_t read_nothing(void *cls, uint64_t pos, char *data, size_t max)
+{
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+void http_reply_head(struct http_exchange *pub, int status, const char *content_type, int64_t length)
+{
+	struct exchange *x = EXCHANGE(pub);
+	x->response = MHD_create_response_from_callback((uint64_t)length, 1, read_nothing, NULL, NULL);
+	reply_made(x, status, content_type);
+}
+
+void http_reply_file(struct http_exchange *pub, int status, const char *content_type, int fd, int64_t offset,
+		     int64_t length)
+{
+	struct exchange *x = EXCHANGE(pub);
+	x->response = MHD_create_response_from_fd_at_offset64((uint64_t)length, fd, (uint64_t)offset);
+	reply_made(x, status, content_type);
 }
 
 void http_reply_json(struct http_exchange *x, int status, json_t *j)

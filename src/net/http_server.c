@@ -213,14 +213,17 @@ static int listen_socket(const struct http_server_config *config, int *ret_port,
 
 static int start_daemon(struct http_server *s, struct err *err)
 {
+	bool has_tls = s->config.tls_certificate != NULL;
 	s->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, exchange_access, s,
-	    MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)HTTP_HEADER_BYTES_MAX + 16384, MHD_OPTION_CONNECTION_TIMEOUT,
-	    (unsigned)(HTTP_IDLE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-	    on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, s, MHD_OPTION_URI_LOG_CALLBACK,
-	    on_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s, MHD_OPTION_END);
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (has_tls ? MHD_USE_TLS : 0), 0,
+	    NULL, NULL, exchange_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s, MHD_OPTION_LISTEN_SOCKET,
+	    s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADER_BYTES_MAX + 16384,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_IDLE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed,
+	    s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
+	    has_tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, s->config.tls_certificate,
+	    MHD_OPTION_HTTPS_MEM_KEY, s->config.tls_key, MHD_OPTION_END);
 	if (!s->daemon)
 		return err_set(err, ERR_INTERNAL, "cannot start the HTTP server");
 	s->listen_fd = -1;
@@ -231,11 +234,17 @@ static int start_daemon(struct http_server *s, struct err *err)
 
 int http_server_new(const struct http_server_config *config, struct http_server **ret, struct err *err)
 {
-	int r = http_router_check(config->routes, err);
+	int r = config->raw ? 0 : http_router_check(config->routes, err);
 	if (r < 0)
 		return r;
 	struct http_server *s = MEM_NEW(struct http_server);
 	s->config = *config;
+	s->raw_route = (struct http_route){.auth = HTTP_OPEN,
+					   .body = HTTP_BODY_STREAM,
+					   .body_max_bytes = (size_t)config->raw_body_max_bytes,
+					   .handle = config->raw,
+					   .method = "*",
+					   .path = "*"};
 	if (!s->config.bodies_max_bytes)
 		s->config.bodies_max_bytes = HTTP_BODIES_BYTES_MAX;
 	list_init(&s->connections);

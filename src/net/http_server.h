@@ -86,6 +86,13 @@ struct http_server_config {
 	    *routes; /* tables, each ends with a NULL method; the list ends with NULL; kept */
 	/* For GET of a path outside /api/ that no route has: the console. NULL = 404. */
 	http_handler_fn *fallback;
+	/* Instead of routes: is called for every request right after its head, with x->target only, and does
+	 * all else by itself: other protocols on HTTP (S3), which have their own rules about paths and who
+	 * may. Bodies come by http_upload_begin. NULL = routes. */
+	http_handler_fn *raw;
+	int64_t raw_body_max_bytes;
+	/* PEM, kept; NULL = no TLS. */
+	const char *tls_certificate, *tls_key;
 	/* Decides about an exchange whose route is not HTTP_OPEN: calls http_admit or http_reply_error, now
 	 * or later. */
 	http_handler_fn *authenticate;
@@ -104,6 +111,7 @@ struct http_exchange {
 	struct arena arena; /* lives as long as the exchange */
 	const struct http_route *route;
 	const char *method;
+	const char *target; /* as it stood in the request line */
 	struct http_uri uri;
 	void *principal;     /* as given to http_admit; NULL on open routes */
 	struct buf body;     /* HTTP_BODY_JSON, HTTP_BODY_BYTES */
@@ -119,6 +127,12 @@ int http_query_int(const struct http_exchange *x, const char *name, int64_t min,
 
 /* Of the other end of the connection, numeric, without a port; "-" when it is gone. In the arena. */
 const char *http_client_address(struct http_exchange *x);
+
+/* Calls fn with each header as it came. */
+void http_headers_each(const struct http_exchange *x,
+		       void (*fn)(void *arg, const char *name, const char *value), void *arg);
+void http_known(
+    struct http_exchange *x); /* a raw handler knows who asks: the connection is not a stranger's */
 
 void http_admit(struct http_exchange *x, void *principal);
 
@@ -144,6 +158,11 @@ void http_reply_buf(struct http_exchange *x, int status, const char *content_typ
 void http_reply_static(struct http_exchange *x, int status, const char *content_type, const void *data,
 		       size_t len); /* keeps data for ever */
 void http_reply_empty(struct http_exchange *x, int status);
+/* The answer to HEAD: says 'length', sends nothing. */
+void http_reply_head(struct http_exchange *x, int status, const char *content_type, int64_t length);
+/* Bytes of a file, by sendfile(2) where there is no TLS. Takes fd. */
+void http_reply_file(struct http_exchange *x, int status, const char *content_type, int fd, int64_t offset,
+		     int64_t length);
 
 /* Streaming reply. 'length' -1 = unknown (chunked). */
 struct http_stream_ops {

@@ -22,7 +22,8 @@ struct http_server {
 	struct list exchanges; /* that libmicrohttpd knows */
 	struct list leaving;   /* whose handlers still owe an answer that nobody gets */
 	size_t exchange_count;
-	size_t bodies_bytes; /* of all exchanges */
+	size_t bodies_bytes;	     /* of all exchanges */
+	struct http_route raw_route; /* of config.raw */
 };
 
 /* One TCP connection: what libmicrohttpd does not limit. */

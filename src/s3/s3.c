@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway's life, the table of operations, and the way of a request to its operation. */
+#include "s3/s3_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define BODY_MAX ((INT64_C(5) << 40) + (INT64_C(1) << 32)) /* an object of the greatest size in chunks */
+
+/* method, bucket, key, parameter, header, changes */
+#define ON_BUCKET true, false
+#define ON_KEY false, true
+#define ON_SERVICE false, false
+const struct s3_operation s3_operations[] = {
+    {"GET", ON_SERVICE, NULL, NULL, false, list_buckets},
+    {"PUT", ON_BUCKET, NULL, NULL, true, create_bucket},
+    {"HEAD", ON_BUCKET, NULL, NULL, false, head_bucket},
+    {"DELETE", ON_BUCKET, NULL, NULL, true, delete_bucket},
+    {"GET", ON_BUCKET, "location", NULL, false, get_bucket_location},
+    {"GET", ON_BUCKET, "versioning", NULL, false, get_bucket_versioning},
+    {"PUT", ON_BUCKET, "versioning", NULL, true, put_bucket_versioning},
+    {"GET", ON_BUCKET, "acl", NULL, false, get_acl},
+    {"PUT", ON_BUCKET, "acl", NULL, true, put_acl},
+    {"GET", ON_BUCKET, "cors", NULL, false, get_bucket_document},
+    {"PUT", ON_BUCKET, "cors", NULL, true, put_bucket_document},
+    {"DELETE", ON_BUCKET, "cors", NULL, true, delete_bucket_document},
+    {"GET", ON_BUCKET, "tagging", NULL, false, get_bucket_document},
+    {"PUT", ON_BUCKET, "tagging", NULL, true, put_bucket_document},
+    {"DELETE", ON_BUCKET, "tagging", NULL, true, delete_bucket_document},
+    {"GET", ON_BUCKET, "lifecycle", NULL, false, get_bucket_document},
+    {"GET", ON_BUCKET, "policy", NULL, false, get_bucket_document},
+    {"GET", ON_BUCKET, "versions", NULL, false, list_object_versions},
+    {"GET", ON_BUCKET, "uploads", NULL, false, list_multipart_uploads},
+    {"GET", ON_BUCKET, "list-type", NULL, false, list_objects_v2},
+    {"GET", ON_BUCKET, NULL, NULL, false, list_objects_v1},
+    {"POST", ON_BUCKET, "delete", NULL, true, delete_objects},
+    {"GET", ON_KEY, "acl", NULL, false, get_acl},
+    {"PUT", ON_KEY, "acl", NULL, true, put_acl},
+    {"GET", ON_KEY, "tagging", NULL, false, get_object_tagging},
+    {"PUT", ON_KEY, "tagging", NULL, true, put_object_tagging},
+    {"DELETE", ON_KEY, "tagging", NULL, true, delete_object_tagging},
+    {"GET", ON_KEY, "attributes", NULL, false, get_object_attributes},
+    {"GET", ON_KEY, "uploadId", NULL, false, list_parts},
+    {"PUT", ON_KEY, "uploadId", "x-amz-copy-source", true, upload_part_copy},
+    {"PUT", ON_KEY, "uploadId", NULL, true, upload_part},
+    {"POST", ON_KEY, "uploadId", NULL, true, complete_multipart_upload},
+    {"DELETE", ON_KEY, "uploadId", NULL, true, abort_multipart_upload},
+    {"POST", ON_KEY, "uploads", NULL, true, create_multipart_upload},
+    {"GET", ON_KEY, NULL, NULL, false, get_object},
+    {"HEAD", ON_KEY, NULL, NULL, false, head_object},
+    {"PUT", ON_KEY, NULL, "x-amz-copy-source", true, copy_object},
+    {"PUT", ON_KEY, NULL, NULL, true, put_object},
+    {"DELETE", ON_KEY, NULL, NULL, true, delete_object},
+    {0},
+};
+
+/* Parameters that choose another operation; one that is not in the table is answered as not implemented. */
+static const char *const subresources[] = {"accelerate",
+					   "acl",
+					   "analytics",
+					   "attributes",
+					   "cors",
+					   "delete",
+					   "encryption",
+					   "intelligent-tiering",
+					   "inventory",
+					   "legal-hold",
+					   "lifecycle",
+					   "list-type",
+					   "location",
+					   "logging",
+					   "metrics",
+					   "notification",
+					   "object-lock",
+					   "ownershipControls",
+					   "policy",
+					   "policyStatus",
+					   "publicAccessBlock",
+					   "replication",
+					   "requestPayment",
+					   "restore",
+					   "retention",
+					   "select",
+					   "tagging",
+					   "torrent",
+					   "uploadId",
+					   "uploads",
+					   "versioning",
+					   "versions",
+					   "website",
+					   NULL};
+
+static const char *subresource_of(const struct s3_request *r)
+{
+	for (size_t i = 0; subresources[i]; i++)
+		if (request_query(r, subresources[i]))
+			return subresources[i];
+	return NULL;
+}
+
+static bool matches(const struct s3_request *r, const struct s3_operation *o, const char *subresource)
+{
+	bool on_key = *r->key != '\0', on_bucket = *r->bucket && !on_key;
+	if (strcmp(o->method, r->x->method) != 0 || o->on_bucket != on_bucket || o->on_key != on_key)
+		return false;
+	if ((o->query == NULL) != (subresource == NULL) || (o->query && strcmp(o->query, subresource) != 0))
+		return false;
+	return !o->header || request_header(r, o->header);
+}
+
+static enum s3_error choose(struct s3_request *r)
+{
+	const char *subresource = subresource_of(r);
+	for (const struct s3_operation *o = s3_operations; o->method; o++)
+		if (matches(r, o, subresource)) {
+			r->operation = o;
+			return o->changes && !r->who.may_write ? S3_ACCESS_DENIED : S3_OK;
+		}
+	return subresource ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
+}
+
+static void serve(struct http_exchange *x, void *app)
+{
+	struct s3_request *r = MEM_NEW(struct s3_request);
+	r->s3 = app;
+	r->x = x;
+	rng_id(&rng_system, r->id, sizeof(r->id) - 1);
+	enum s3_error e = request_read(r);
+	if (!e)
+		e = sign_verify(r);
+	if (!e) {
+		http_known(x);
+		e = choose(r);
+	}
+	if (e)
+		reply_error(r, e, NULL);
+	else
+		r->operation->handle(r);
+}
+
+int s3_new(const struct s3_config *config, struct s3 **ret, struct err *err)
+{
+	struct s3 *s = MEM_NEW(struct s3);
+	s->config = *config;
+	struct http_server_config http = {.loop = config->loop,
+					  .address = config->address,
+					  .port = config->port,
+					  .raw = serve,
+					  .raw_body_max_bytes = BODY_MAX,
+					  .tls_certificate = config->tls_certificate,
+					  .tls_key = config->tls_key,
+					  .app = s};
+	int r = http_server_new(&http, &s->server, err);
+	if (r < 0) {
+		free(s);
+		return err_wrap(err, "opening the S3 gateway");
+	}
+	*ret = s;
+	return 0;
+}
+
+int s3_port(const struct s3 *s)
+{
+	return http_server_port(s->server);
+}
+
+void s3_free(struct s3 *s, int grace_ms)
+{
+	if (!s)
+		return;
+	int64_t end_ms = clock_monotonic_ms(&clock_real) + grace_ms;
+	http_server_quiesce(s->server);
+	while (http_server_busy(s->server) && clock_monotonic_ms(&clock_real) < end_ms)
+		loop_run_once(s->config.loop, 100);
+	http_server_free(s->server);
+	while (s->works)
+		loop_run_once(s->config.loop, 100);
+	free(s);
+}
