@@ -328,6 +328,38 @@ static int check_usage_of(struct store_tx *tx, const struct job *job, struct err
 	return r < 0 ? r : 0;
 }
 
+/* What the accounting says runs: the attempts that jobs hold, and the replicas that are ready. */
+static int check_running(struct store_tx *tx, const char *org, struct err *err)
+{
+	struct store_jobs jobs = {0};
+	struct store_services services = {0};
+	struct usage_rows rows = {0};
+	struct usage_query q = {.org = org, .last_day = INT64_C(1) << 30};
+	int64_t held = 0;
+	int r = store_job_live(tx, &jobs, err);
+	if (r >= 0)
+		r = store_service_live(tx, &services, err);
+	if (r >= 0)
+		r = store_usage_query(tx, &q, &rows, err);
+	for (size_t i = 0; i < jobs.count; i++)
+		held += strcmp(jobs.items[i]->org, org) == 0 &&
+			(jobs.items[i]->state == JOB_STARTING || jobs.items[i]->state == JOB_RUNNING);
+	for (size_t i = 0; i < services.count; i++) {
+		const struct service *m = services.items[i];
+		for (size_t k = 0; k < m->replica_count; k++)
+			held += strcmp(m->org, org) == 0 && m->state != SERVICE_FAILED &&
+				m->replicas[k].ready_ms != 0;
+	}
+	int64_t told = rows.count ? rows.items[0].sum.running : 0;
+	store_jobs_done(&jobs);
+	store_services_done(&services);
+	usage_rows_done(&rows);
+	if (r >= 0 && told != held)
+		return err_set(err, ERR_STATE, "%lld attempts of '%s' run, the accounting says %lld",
+			       (long long)held, org, (long long)told);
+	return r < 0 ? r : 0;
+}
+
 struct check {
 	struct sim *sim;
 	bool is_settled;
@@ -345,6 +377,10 @@ static int check_run(struct store_tx *tx, void *arg, struct err *err)
 		was_deleted |= ((struct sim_told *)value)->is_deleted;
 	if (r >= 0 && !was_deleted)
 		r = store_usage_check(tx, err);
+	if (r >= 0)
+		r = check_running(tx, "default", err);
+	if (r >= 0)
+		r = check_running(tx, "other", err);
 	for (size_t i = 0; r >= 0 && map_next(s->told, &i, &id, &value);) {
 		struct sim_told *t = value;
 		CLEANUP(job) struct job *job = NULL;
