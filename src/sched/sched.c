@@ -35,6 +35,7 @@ static bool later_before(const void *pa, const void *pb)
 struct sched *sched_new(void)
 {
 	struct sched *s = MEM_NEW(struct sched);
+	s->again_ms = s->head_start_ms = -1;
 	s->orgs = map_new(org_free);
 	s->buckets = map_new(NULL);
 	s->node_map = map_new(NULL);
@@ -94,7 +95,9 @@ size_t sched_waiting(const struct sched *s)
 int64_t sched_next_ms(const struct sched *s)
 {
 	const struct sched_item *item = heap_top(&s->later);
-	return item ? item->not_before_ms : -1;
+	if (!item || (s->again_ms >= 0 && s->again_ms < item->not_before_ms))
+		return s->again_ms;
+	return item->not_before_ms;
 }
 
 void sched_quota_set(struct sched *s, const char *org, const struct quota *q)
@@ -162,10 +165,9 @@ static void running_remove(struct sched *s, const struct sched_item *item)
 
 /* ---- items ---- */
 
-/* What overtook the head is trusted only as far as its own limit. */
 static int64_t expected_end(const struct sched_item *item)
 {
-	int64_t length = item->estimate_ms && !item->is_backfilled ? item->estimate_ms : item->limit_ms;
+	int64_t length = item->estimate_ms ? item->estimate_ms : item->limit_ms;
 	return item->is_permanent || !length ? SCHED_NEVER : item->started_ms + length;
 }
 
@@ -174,6 +176,7 @@ void item_start(struct sched *s, struct sched_item *item, int64_t now_ms, const 
 {
 	item->state = SCHED_RUNNING;
 	item->started_ms = now_ms;
+	item->started_pass = s->pass_number;
 	item->end_ms = expected_end(item);
 	item->slot_count = slots->count;
 	item->slots = &item->slot;
@@ -192,8 +195,8 @@ static void item_prepare(struct sched *s, struct sched_item *item)
 	item->owner = user_get(org_get(s, item->org), item->user);
 	item->bucket = NULL;
 	item->later_slot = 0;
-	item->is_backfilled = item->is_released = false;
-	item->claimed = 0;
+	item->is_backfilled = item->is_borrowing = item->is_released = false;
+	item->claimed = item->head_since = 0;
 	list_init(&item->node);
 }
 

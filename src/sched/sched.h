@@ -19,8 +19,8 @@
  * not at items: O(log buckets + log nodes) for each placement, whatever the length of the queue.
  *
  * Invariants: no node is ever filled beyond its capacity, no quota beyond itself unless borrowed; a gang runs
- * whole; the head's expected start moves back only when something is submitted that goes before it, or when
- * what runs takes longer than was expected.
+ * whole; the head's expected start moves back only when something goes before it (by priority, quota or fair
+ * share), or when what runs takes longer than was expected.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -31,9 +31,10 @@
 
 #define SCHED_PRIORITY_SERVICE 101 /* services go before jobs (0 to 100) */
 #define SCHED_OVERTAKEN_MAX 1000
-#define SCHED_TESTS_MAX 1000		    /* buckets that do not fit and are looked at in one pass */
-#define SCHED_LABELS_MAX 64		    /* different labels of all nodes */
-#define SCHED_GRACE_MS (30 * INT64_C(1000)) /* what is stopped for others has that long to end */
+#define SCHED_TESTS_MAX 1000		     /* buckets that do not fit and are looked at in one pass */
+#define SCHED_LABELS_MAX 64		     /* different labels of all nodes */
+#define SCHED_GRACE_MS (30 * INT64_C(1000))  /* what is stopped for others has that long to end */
+#define SCHED_STEADY_MS (30 * INT64_C(1000)) /* nobody is stopped for others before it has run so long */
 
 struct sched;
 
@@ -76,9 +77,10 @@ struct sched_item {
 
 	/* The scheduler's. */
 	enum sched_state state;
-	bool is_backfilled, is_released;
-	uint64_t claimed;	    /* number of the pass in which room began to be made for it */
-	int64_t started_ms, end_ms; /* while it runs; end_ms INT64_MAX = not known */
+	bool is_backfilled, is_borrowing, is_released;
+	uint64_t claimed;		   /* number of the last pass in which room was being made for it */
+	uint64_t head_since, started_pass; /* numbers of passes; 0 = was not yet */
+	int64_t started_ms, end_ms;	   /* while it runs; end_ms INT64_MAX = not known */
 	struct sched_bucket *bucket;
 	struct sched_user *owner;
 	struct sched_slot *slots, slot; /* where it runs; one slot is kept in place */

@@ -159,6 +159,18 @@ static void try_now(const struct trial *t)
 		offer(t, "start_after", 0, "leave start_after out");
 }
 
+/* Were the limit raised, other users' work would come first. */
+static bool others_are_limited(const struct sched_item *item)
+{
+	const struct sched_org *org = item->owner->org;
+	const char *name;
+	void *user;
+	for (size_t i = 0; map_next(org->users, &i, &name, &user);)
+		if (user != item->owner && ((struct sched_user *)user)->running >= org->quota.user_running)
+			return true;
+	return false;
+}
+
 /* Limits of the organisation, each raised by itself: that is for an administrator. */
 static void try_quota(const struct trial *t)
 {
@@ -172,6 +184,8 @@ static void try_quota(const struct trial *t)
 	struct quota_limit needs = item_needs(t->item), *limit = &org->quota.purposes[t->item->purpose];
 	int64_t *values[] = {&limit->most.cpu_milli, &limit->most.memory_bytes, &limit->most.gpu,
 			     &limit->count};
+	if (t->ret->ahead_own)
+		return; /* those before it would take it */
 	for (int i = 0; i < 4; i++) {
 		int64_t value = quota_limit_of(&org->used[t->item->purpose], i) + quota_limit_of(&needs, i);
 		if (*values[i] == QUOTA_NONE || *values[i] >= value)
@@ -182,7 +196,7 @@ static void try_quota(const struct trial *t)
 			      "an administrator raises the organisation's quota");
 		org->quota = kept;
 	}
-	if (!user_may_run(t->item)) {
+	if (!user_may_run(t->item) && !others_are_limited(t->item)) {
 		org->quota.user_running = t->item->owner->running + 1;
 		if (would_start(t, t->item))
 			offer(t, "quota.user_running", org->quota.user_running,
@@ -198,7 +212,8 @@ void find_changes(struct sched *s, const struct sched_item *item, int64_t now_ms
 	    try_now, try_smaller, try_fewer_tasks, try_time_limit, try_priority, try_any_node, try_quota};
 	struct trial t = {.s = s, .item = item, .now_ms = now_ms, .ret = ret};
 	if (ret->why.code == SCHED_WHY_PREEMPTING || ret->why.code == SCHED_WHY_TURN)
-		return; /* it starts anyway */
-	for (size_t i = 0; i < ARRAY_LEN(trials); i++)
+		return;							   /* it starts anyway */
+	size_t count = item->state == SCHED_LATER ? 1 : ARRAY_LEN(trials); /* its time is the reason */
+	for (size_t i = 0; i < count; i++)
 		trials[i](&t);
 }

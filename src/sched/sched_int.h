@@ -142,6 +142,7 @@ struct sched {
 	size_t running_count, running_cap, waiting;
 	size_t over_count, preemptible_count, stopping_count;
 	uint64_t pass_number;
+	int64_t again_ms; /* when something is old enough to be stopped; -1 = never */
 	/* The last pass; stays for explanations until the next one. */
 	struct sched_item *head;
 	int64_t head_start_ms; /* -1 = not known */

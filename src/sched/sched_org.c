@@ -100,6 +100,17 @@ static double dominant(const struct resources *used, const struct resources *cap
 	return most > gpu ? most : gpu;
 }
 
+/* Within its quota again: all that it runs is owed to it. */
+static void forget_borrowing(struct sched_org *org, int purpose)
+{
+	struct sched_item *item;
+	LIST_EACH(item, &org->running, node)
+	{
+		if ((int)item->purpose == purpose)
+			item->is_borrowing = false;
+	}
+}
+
 static void over_update(struct sched_org *org)
 {
 	static const struct quota_limit nothing = {{0}, 0};
@@ -107,6 +118,8 @@ static void over_update(struct sched_org *org)
 		bool is_over = !quota_fits(&org->quota.purposes[p], &nothing, &org->used[p], NULL);
 		if (is_over != org->is_over[p])
 			org->sched->over_count += is_over ? 1 : (size_t)-1;
+		if (org->is_over[p] && !is_over)
+			forget_borrowing(org, p);
 		org->is_over[p] = is_over;
 	}
 }

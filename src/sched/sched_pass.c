@@ -5,13 +5,14 @@
 
 #define TRIES_MAX                                                                                            \
 	16 /* items for which room could be neither made nor reserved, before the pass stops trying */
+#define ROUNDS_MAX 8 /* until nothing overtakes any more */
 #define TOLD_MAX 256 /* buckets of which a pass tells that they wait */
 
 struct pass {
 	struct sched *s;
 	int64_t now_ms;
 	bool is_borrowing;
-	size_t tests, tries;
+	size_t tests, tries, overtakers;
 };
 
 void decision_add(struct sched *s, struct sched_item *item, enum sched_verb verb)
@@ -45,13 +46,19 @@ enum quota_verdict quota_judge(const struct sched_item *item, int *ret_short)
 	return org->quota.borrow && !item->is_permanent ? QUOTA_BORROWS : QUOTA_OVER;
 }
 
+static bool is_unlimited(const struct quota_limit *l)
+{
+	return l->most.cpu_milli == QUOTA_NONE && l->most.memory_bytes == QUOTA_NONE &&
+	       l->most.gpu == QUOTA_NONE && l->count == QUOTA_NONE;
+}
+
 static void quota_head(struct pass *p, struct sched_item *item)
 {
 	static const struct quota_limit nothing = {{0}, 0};
 	struct sched_org *org = item->owner->org;
 	struct quota_limit needs = item_needs(item);
 	struct sched_item *running;
-	if (org->pass[item->purpose].head ||
+	if (org->pass[item->purpose].head || is_unlimited(&org->quota.purposes[item->purpose]) ||
 	    !quota_fits(&org->quota.purposes[item->purpose], &nothing, &needs, NULL))
 		return;
 	org->pass[item->purpose].head = item;
@@ -86,38 +93,49 @@ static void start(struct pass *p, struct sched_item *item)
 		quota_limit_add(&org->pass[item->purpose].behind, &needs, 1);
 	bucket_leave(s, item);
 	s->waiting--;
+	item->is_borrowing =
+	    !quota_fits(&org->quota.purposes[item->purpose], &org->used[item->purpose], &needs, NULL);
 	item->is_backfilled = s->head != NULL;
+	p->overtakers += item->is_backfilled;
 	item_start(s, item, p->now_ms, &s->scratch);
 	decision_add(s, item, SCHED_START);
+}
+
+static bool start_if_it_fits(struct pass *p, struct sched_item *item, const struct shape *sh)
+{
+	struct sched *s = p->s;
+	bool fits =
+	    s->head ? place_behind(s, sh, item->limit_ms, p->now_ms, &s->scratch) : place(s, sh, &s->scratch);
+	if (fits)
+		start(p, item);
+	return fits;
+}
+
+/* Room is made for it, or kept. Its quota is kept for it as well: others of its organisation, behind it,
+ * would take that otherwise. */
+static void keep_room(struct pass *p, struct sched_item *item, enum quota_verdict v)
+{
+	struct sched *s = p->s;
+	quota_head(p, item);
+	if (s->head || p->tries >= TRIES_MAX)
+		return;
+	/* What may borrow stops nobody: it has its turn after all that is owed. */
+	if (v != QUOTA_BORROWS && preempt_for(s, item, p->now_ms))
+		return;
+	bool may_reserve = v == QUOTA_OWED || (v == QUOTA_BORROWS && p->is_borrowing);
+	p->tries += !may_reserve || !reserve(s, item, p->now_ms);
 }
 
 /* True when it has started. */
 static bool try_item(struct pass *p, struct sched_item *item)
 {
-	struct sched *s = p->s;
 	struct shape sh = {.want = item->want, .tasks = item_tasks(item), .mask = item->bucket->mask};
 	if (!user_may_run(item) || item->bucket->has_unknown_label)
 		return false;
-	bool is_owed = quota_judge(item, NULL) == QUOTA_OWED;
-	if (!is_owed && !p->is_borrowing) {
-		quota_head(p, item);
-		if (!s->head && p->tries < TRIES_MAX)
-			p->tries += !preempt_for(s, item, p->now_ms);
-		return false;
-	}
-	if (s->head) {
-		if (!place_behind(s, &sh, item->limit_ms, p->now_ms, &s->scratch))
-			return false;
-		start(p, item);
+	enum quota_verdict v = quota_judge(item, NULL);
+	if ((v == QUOTA_OWED || (v == QUOTA_BORROWS && p->is_borrowing)) && start_if_it_fits(p, item, &sh))
 		return true;
-	}
-	if (place(s, &sh, &s->scratch)) {
-		start(p, item);
-		return true;
-	}
-	if (p->tries >= TRIES_MAX || (is_owed && preempt_for(s, item, p->now_ms)))
-		return false;
-	p->tries += !reserve(s, item, p->now_ms);
+	keep_room(p, item, v);
 	return false;
 }
 
@@ -160,7 +178,7 @@ static void begin(struct sched *s, int64_t now_ms)
 	struct sched_org *org;
 	struct sched_item *item;
 	reservation_clear(s);
-	s->decision_count = 0;
+	s->again_ms = -1;
 	s->pass_number++;
 	LIST_EACH(org, &s->touched, touched)
 	{
@@ -173,7 +191,8 @@ static void begin(struct sched *s, int64_t now_ms)
 	}
 }
 
-size_t sched_pass(struct sched *s, int64_t now_ms, const struct sched_decision **ret)
+/* What overtakes moves the shares, and with them the order: another may be the head afterwards. */
+static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 {
 	struct pass p = {.s = s, .now_ms = now_ms};
 	struct sched_bucket *b;
@@ -183,12 +202,21 @@ size_t sched_pass(struct sched *s, int64_t now_ms, const struct sched_decision *
 	p.is_borrowing = true;
 	back_those_that_borrow(&p);
 	sweep(&p);
+	bool is_settled = is_last || !p.overtakers;
 	LIST_EACH(b, &s->aside, aside)
 	{
 		bucket_back(b);
-		if (told++ < TOLD_MAX)
+		if (is_settled && told++ < TOLD_MAX)
 			decision_add(s, queue_first(&b->queue), SCHED_WAIT);
 	}
+	return is_settled;
+}
+
+size_t sched_pass(struct sched *s, int64_t now_ms, const struct sched_decision **ret)
+{
+	s->decision_count = 0;
+	for (int i = 1; !round_of(s, now_ms, i == ROUNDS_MAX); i++)
+		;
 	*ret = s->decisions;
 	return s->decision_count;
 }

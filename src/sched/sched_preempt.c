@@ -11,7 +11,7 @@ struct hunt {
 	struct sched *s;
 	struct sched_item *item;
 	struct shape shape;
-	struct quota_limit needs;
+	int64_t now_ms;
 	bool is_owed; /* as it is: then it may take back what was borrowed */
 	struct sched_item **victims;
 	size_t count;
@@ -36,21 +36,45 @@ static void spare(struct hunt *h, struct sched_item *v, bool is_spared)
 
 static bool fits(struct hunt *h)
 {
-	const struct sched_org *org = h->item->owner->org;
-	return quota_fits(&org->quota.purposes[h->item->purpose], &org->used[h->item->purpose], &h->needs,
-			  NULL) &&
-	       place(h->s, &h->shape, &h->s->scratch);
+	return quota_judge(h->item, NULL) == QUOTA_OWED && place(h->s, &h->shape, &h->s->scratch);
 }
 
+/* Its organisation is beyond its quota, and it is what started beyond it; or that alone does not explain it,
+ * for the quota was lowered since. */
 static bool is_borrowed(struct sched_item *v)
 {
 	static const struct quota_limit nothing = {{0}, 0};
-	return !quota_fits(&v->owner->org->quota.purposes[v->purpose], &nothing, used_of(v), NULL);
+	const struct quota_limit *limit = &v->owner->org->quota.purposes[v->purpose];
+	struct quota_limit used = *used_of(v);
+	struct sched_item *other;
+	if (quota_fits(limit, &nothing, &used, NULL))
+		return false;
+	if (v->is_borrowing)
+		return true;
+	LIST_EACH(other, &v->owner->org->running, node)
+	{
+		if (!other->is_borrowing || other->purpose != v->purpose || other->is_released)
+			continue;
+		struct quota_limit needs = item_needs(other);
+		quota_limit_add(&used, &needs, -1);
+	}
+	return !quota_fits(limit, &nothing, &used, NULL);
+}
+
+/* What has only just started is left alone; the need is looked at again when it is no longer young. */
+static bool is_young(const struct hunt *h, const struct sched_item *v)
+{
+	int64_t old_ms = v->started_ms + SCHED_STEADY_MS;
+	if (h->now_ms >= old_ms)
+		return false;
+	if (h->s->again_ms < 0 || h->s->again_ms > old_ms)
+		h->s->again_ms = old_ms;
+	return true;
 }
 
 static bool may_stop(const struct hunt *h, struct sched_item *v)
 {
-	if (v->state != SCHED_RUNNING || v->is_released || v->is_permanent)
+	if (v->state != SCHED_RUNNING || v->is_released || v->is_permanent || is_young(h, v))
 		return false;
 	if (v->is_preemptible && v->priority < h->item->priority)
 		return true;
@@ -133,7 +157,7 @@ static void stop_victims(struct hunt *h)
 
 int preempt_for(struct sched *s, struct sched_item *item, int64_t now_ms)
 {
-	struct hunt h = {.s = s, .item = item, .needs = item_needs(item)};
+	struct hunt h = {.s = s, .item = item, .now_ms = now_ms};
 	if (!s->stopping_count && !s->over_count && !s->preemptible_count)
 		return 0;
 	if (!item_shape(s, item, &h.shape))

@@ -8,6 +8,7 @@
  * What overtook the head does not count as ending, except by its own limit: otherwise a row of small items
  * would hold the head's place for ever, each of them shown as about to end.
  */
+#include <stdlib.h>
 #include "sched/sched_int.h"
 
 static void claim_add(struct sched *s, struct sched_node *n)
@@ -67,29 +68,89 @@ int64_t stopping_end(const struct sched *s, int64_t now_ms)
 	return last;
 }
 
-/* What is being stopped ends first, then by expectation. Where the head fits is in the scratch, taken. */
-static bool fit_by_known_ends(struct sched *s, const struct shape *sh, int64_t now_ms)
+/* It started behind this head, while it was the head. */
+static bool has_overtaken(const struct sched_item *item, const struct sched_item *head)
 {
+	return item->is_backfilled && item->started_pass >= head->head_since && !item_before(item, head);
+}
+
+/* The ends of what runs, earliest first: of what overtook the head by its limit, of the rest by expectation.
+ */
+struct ends {
+	struct sched *s;
+	size_t at, overtaker_at, overtaker_count;
+	struct sched_item **overtakers;
+};
+
+static int64_t latest_end(const struct sched_item *item)
+{
+	return item->limit_ms && !item->is_permanent ? item->started_ms + item->limit_ms : SCHED_NEVER;
+}
+
+static int by_latest_end(const void *pa, const void *pb)
+{
+	int64_t a = latest_end(*(struct sched_item *const *)pa),
+		b = latest_end(*(struct sched_item *const *)pb);
+	return a < b ? -1 : a > b;
+}
+
+static void ends_begin(struct ends *e, struct sched *s, const struct sched_item *head)
+{
+	*e = (struct ends){.s = s};
+	for (size_t i = 0; i < s->running_count; i++)
+		e->overtaker_count += has_overtaken(s->running[i], head);
+	if (!e->overtaker_count)
+		return;
+	e->overtakers = mem_alloc(e->overtaker_count * sizeof(struct sched_item *));
+	e->overtaker_count = 0;
+	for (size_t i = 0; i < s->running_count; i++)
+		if (has_overtaken(s->running[i], head))
+			e->overtakers[e->overtaker_count++] = s->running[i];
+	qsort(e->overtakers, e->overtaker_count, sizeof(struct sched_item *), by_latest_end);
+}
+
+static struct sched_item *ends_next(struct ends *e, const struct sched_item *head, int64_t *ret_ms)
+{
+	struct sched *s = e->s;
+	while (e->at < s->running_count &&
+	       (s->running[e->at]->is_released || has_overtaken(s->running[e->at], head)))
+		e->at++;
+	int64_t a = e->at < s->running_count ? s->running[e->at]->end_ms : SCHED_NEVER,
+		b = e->overtaker_at < e->overtaker_count ? latest_end(e->overtakers[e->overtaker_at])
+							 : SCHED_NEVER;
+	if (a == SCHED_NEVER && b == SCHED_NEVER)
+		return NULL;
+	*ret_ms = a <= b ? a : b;
+	return a <= b ? s->running[e->at++] : e->overtakers[e->overtaker_at++];
+}
+
+/* What is being stopped ends first. Where the head fits is in the scratch, taken. */
+static bool fit_by_known_ends(struct sched *s, const struct shape *sh, const struct sched_item *head,
+			      int64_t now_ms)
+{
+	struct ends ends;
+	struct sched_item *item;
+	int64_t end_ms;
+	bool fits = false;
 	for (size_t i = 0; i < s->running_count && s->stopping_count; i++)
 		if (s->running[i]->state == SCHED_STOPPING)
 			release(s, s->running[i]);
 	s->head_start_ms = stopping_end(s, now_ms);
 	if (s->stopping_count && place(s, sh, &s->scratch))
 		return true;
-	if (!s->stopping_count)
-		s->head_start_ms = now_ms;
-	for (size_t i = 0; i < s->running_count && s->running[i]->end_ms != SCHED_NEVER; i++) {
-		struct sched_item *item = s->running[i];
+	ends_begin(&ends, s, head);
+	while (!fits && (item = ends_next(&ends, head, &end_ms))) {
 		if (item->is_released)
 			continue;
 		release(s, item);
-		if (item->end_ms > s->head_start_ms)
-			s->head_start_ms = item->end_ms;
-		if (place(s, sh, &s->scratch))
-			return true;
+		if (end_ms > s->head_start_ms)
+			s->head_start_ms = end_ms;
+		fits = place(s, sh, &s->scratch);
 	}
-	s->head_start_ms = -1;
-	return false;
+	free(ends.overtakers);
+	if (!fits)
+		s->head_start_ms = -1;
+	return fits;
 }
 
 static bool fit_by_unknown_ends(struct sched *s, const struct shape *sh, const struct sched_item *head,
@@ -97,8 +158,8 @@ static bool fit_by_unknown_ends(struct sched *s, const struct shape *sh, const s
 {
 	for (size_t i = 0; i < s->running_count; i++) {
 		struct sched_item *item = s->running[i];
-		bool has_overtaken = item->is_backfilled && !item_before(item, head);
-		if (!item->is_released && !item->is_permanent && (with_overtakers || !has_overtaken))
+		if (!item->is_released && !item->is_permanent &&
+		    (with_overtakers || !has_overtaken(item, head)))
 			release(s, item);
 	}
 	return place(s, sh, &s->scratch);
@@ -110,7 +171,9 @@ bool reserve(struct sched *s, struct sched_item *head, int64_t now_ms)
 	bool has_room = true, keeps_room = true;
 	if (!item_shape(s, head, &sh))
 		return false;
-	if (!fit_by_known_ends(s, &sh, now_ms) && !fit_by_unknown_ends(s, &sh, head, false)) {
+	if (!head->head_since)
+		head->head_since = s->pass_number;
+	if (!fit_by_known_ends(s, &sh, head, now_ms) && !fit_by_unknown_ends(s, &sh, head, false)) {
 		keeps_room = false;
 		has_room = fit_by_unknown_ends(s, &sh, head, true);
 	}

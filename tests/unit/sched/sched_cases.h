@@ -40,6 +40,11 @@ void case_end(struct the_case *c, struct sched_item *item); /* it has ended */
 void case_quota(struct the_case *c, const char *org, struct quota_limit training, bool borrow);
 const char *case_why(struct the_case *c, const struct sched_item *item); /* "word: message" */
 #define EXPECT_PASS(c, expected) EXPECT_STR("pass", case_pass(c), expected)
+#define EXPECT_LATER_PASS(c, expected)                                                                       \
+	do {                                                                                                 \
+		(c)->now_ms += SCHED_STEADY_MS;                                                              \
+		EXPECT_PASS(c, expected);                                                                    \
+	} while (0)
 #define EXPECT_REASON(c, item, part)                                                                         \
 	do {                                                                                                 \
 		const char *why_ = case_why(c, item);                                                        \
