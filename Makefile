@@ -53,6 +53,7 @@ fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 eac
 
 bench: build ## measure against peers and print a table
 	bench/run --build $(BUILD)
+	bench/control --build $(BUILD)
 
 demo: setup ## install what is missing, build, train a model on this machine, serve it and ask it
 	@$(MAKE) --no-print-directory build

@@ -182,7 +182,7 @@ struct store_events {
 	size_t count;
 };
 void store_events_done(struct store_events *l);
-int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err); /* sets seq */
+int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err);
 /* The same for a subject that is so new that nothing has to go. */
 int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err);
 int store_event_list(struct store_tx *tx, const char *org, const char *subject, int64_t after, int64_t limit,

@@ -14,13 +14,11 @@ void store_events_done(struct store_events *l)
 
 int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err)
 {
-	int r = sql_int(tx, &e->seq, err,
-			"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
-			"?, ?, ?, ?, ?, ?) RETURNING seq",
-			"ssissss", org, e->subject, e->time_ms, e->type, e->reason, e->message, e->actor);
-	if (r < 0)
-		return r;
-	return 0;
+	int r = sql_exec(tx, err,
+			 "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
+			 "?, ?, ?, ?, ?, ?)",
+			 "ssissss", org, e->subject, e->time_ms, e->type, e->reason, e->message, e->actor);
+	return r < 0 ? r : 0;
 }
 
 int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err)

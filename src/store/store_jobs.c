@@ -39,20 +39,24 @@ int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
 	CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	json_write(spec, &text);
-	int r = sql_int(tx, &job->seq, err,
-			"INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
-			"attempt, cancel_requested, "
-			"created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
-			"exit_signal, fail, "
-			"output_uri) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-			"ON CONFLICT DO NOTHING RETURNING seq",
-			"ssssssssidiiiiiiddss", job->id, job->org, job->user, job->spec.name, buf_str(&text),
-			job_state_word(job->state), job->reason, job->message, job->attempt,
-			(int)job->cancel_requested, job->created_ms, job->queued_ms, job->started_ms,
-			job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
-			fail_word(job->fail), job->output_uri);
+	int r = sql_exec(tx, err,
+			 "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
+			 "attempt, cancel_requested, "
+			 "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
+			 "exit_signal, fail, "
+			 "output_uri) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+			 "ON CONFLICT DO NOTHING",
+			 "ssssssssidiiiiiiddss", job->id, job->org, job->user, job->spec.name, buf_str(&text),
+			 job_state_word(job->state), job->reason, job->message, job->attempt,
+			 (int)job->cancel_requested, job->created_ms, job->queued_ms, job->started_ms,
+			 job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
+			 fail_word(job->fail), job->output_uri);
 	if (r == 0)
 		return err_set(err, ERR_EXISTS, "job '%s' exists already", job->id);
+	/* RETURNING would give each row a journal of its own, whose end is as dear as the transaction is
+	 * long. */
+	if (r > 0)
+		r = sql_int(tx, &job->seq, err, "SELECT seq FROM jobs WHERE id = ?", "s", job->id);
 	if (r < 0)
 		return r;
 	job->version = 1;
