@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable rows a second in the metadata store: one by one, and with grouped commits. Usage: store-commit
- * FOLDER [SECONDS] */
+ * FOLDER|postgresql://… [SECONDS] */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -78,7 +79,7 @@ int main(int argc, char **argv)
 	static const int in_flight[] = {1, 8, 64, 512};
 	char path[4096], wal[4200];
 	if (argc < 2) {
-		fprintf(stderr, "usage: store-commit FOLDER [SECONDS]\n");
+		fprintf(stderr, "usage: store-commit FOLDER|postgresql://... [SECONDS]\n");
 		return 2;
 	}
 	double seconds = argc > 2 ? atof(argv[2]) : 3;
@@ -86,10 +87,11 @@ int main(int argc, char **argv)
 	snprintf(wal, sizeof(wal), "%s-wal", path);
 	unlink(path);
 	unlink(wal);
-	if (store_open(&(struct store_config){.path = path}, &s, &err) < 0 ||
+	const char *database = strncmp(argv[1], "postgres", 8) == 0 ? argv[1] : NULL;
+	if (store_open(&(struct store_config){.path = path, .database = database}, &s, &err) < 0 ||
 	    store_run(s, make_org, NULL, &err) < 0)
 		fail(&err);
-	printf("requests in flight   durable jobs/s (job + event + counter, synchronous=FULL)\n");
+	printf("requests in flight   durable jobs/s (job + event + counter, synced)\n");
 	for (size_t i = 0; i < ARRAY_LEN(in_flight); i++)
 		printf("%18d   %14.0f\n", in_flight[i], rows_per_second(s, in_flight[i], seconds));
 	store_close(s);

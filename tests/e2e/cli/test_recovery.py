@@ -62,6 +62,30 @@ class Killed(platform.Case):
     def output(self, job, name):
         return self.p.cli("store", "cat", f"{self.p.job(job)['output_uri']}{name}").ok().out
 
+    def test_a_disk_that_does_not_sync_ends_the_server_and_no_job(self):
+        mark = os.path.join(self.p.scratch, "fail-sync")
+        self.p.stop()
+        usual = dict(self.p.env)
+        self.p.env.update(LD_PRELOAD=os.environ["FAIL_SYNC_LIBRARY"], FAIL_SYNC=mark)
+        try:
+            self.p.start()
+        finally:
+            self.p.env = usual
+        watching = self.counter(1500, 0.1, "--name", "unsynced")
+        watching.wait_text("line 50 ")
+        job = self.p.job("unsynced")["id"]
+        pathlib.Path(mark).touch()
+        status, answer = self.p.api("POST", "/jobs", {"name": "lost", "command": ["true"], "framework": "python"})
+        self.assertGreaterEqual(status, 500, answer)
+        self.assertEqual(self.p.api("GET", "/healthz")[0], 503)
+        platform.until("the server's end", lambda: not platform.is_alive(self.p.pid))
+        os.unlink(mark)
+        self.p.start()
+        self.assertEqual(watching.wait().status, 0, watching.notes())
+        found = self.p.wait_job(job, "completed")
+        self.assertEqual((found["attempt"], found["exit"]["code"]), (1, 0))
+        self.assertEqual(self.output(job, "marks"), "begin\nend\n")
+
     def test_a_watched_job_goes_on_and_the_watcher_misses_nothing(self):
         watching = self.counter(3000, 0.1, "--name", "watched")
         watching.wait_text("line 50 ")
