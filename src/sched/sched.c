@@ -36,6 +36,7 @@ struct sched *sched_new(void)
 {
 	struct sched *s = MEM_NEW(struct sched);
 	s->again_ms = s->head_start_ms = -1;
+	s->least_want = (struct resources){INT64_MAX, INT64_MAX, INT64_MAX};
 	s->orgs = map_new(org_free);
 	s->buckets = map_new(NULL);
 	s->node_map = map_new(NULL);
@@ -103,6 +104,12 @@ int64_t sched_next_ms(const struct sched *s)
 void sched_quota_set(struct sched *s, const char *org, const struct quota *q)
 {
 	struct sched_org *o = org_get(s, org);
+	bool is_limited = q->user_running != QUOTA_NONE;
+	for (int p = 0; p < PURPOSE_COUNT; p++)
+		is_limited |= !limit_is_none(&q->purposes[p]);
+	s->limited_count += is_limited;
+	s->limited_count -= o->is_limited;
+	o->is_limited = is_limited;
 	o->quota = *q;
 	org_share_update(o);
 }

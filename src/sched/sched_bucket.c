@@ -111,6 +111,31 @@ static void bucket_key(const struct sched_item *item, struct buf *ret)
 		buf_printf(ret, "\n%s", item->labels[i]);
 }
 
+static void lower(int64_t *least, int64_t value)
+{
+	*least = value < *least ? value : *least;
+}
+
+static void least_want_lower(struct sched *s, const struct resources *want)
+{
+	lower(&s->least_want.cpu_milli, want->cpu_milli);
+	lower(&s->least_want.memory_bytes, want->memory_bytes);
+	lower(&s->least_want.gpu, want->gpu);
+}
+
+/* From time to time only: that it is too low costs a look at buckets that do not fit. */
+void least_want_refresh(struct sched *s)
+{
+	const char *key;
+	void *bucket;
+	if (!s->least_is_old || s->pass_number % 64)
+		return;
+	s->least_is_old = false;
+	s->least_want = (struct resources){INT64_MAX, INT64_MAX, INT64_MAX};
+	for (size_t i = 0; map_next(s->buckets, &i, &key, &bucket);)
+		least_want_lower(s, &queue_first(&((struct sched_bucket *)bucket)->queue)->want);
+}
+
 static struct sched_bucket *bucket_get(struct sched *s, const struct sched_item *item)
 {
 	CLEANUP(buf) struct buf key = BUF_INIT;
@@ -126,6 +151,7 @@ static struct sched_bucket *bucket_get(struct sched *s, const struct sched_item 
 	list_init(&b->aside);
 	b->key = mem_strdup(key.data);
 	map_set(s->buckets, b->key, b);
+	least_want_lower(s, &item->want);
 	return b;
 }
 
@@ -139,6 +165,7 @@ static void bucket_free(struct sched *s, struct sched_bucket *b)
 	else
 		org_level_free(ol);
 	map_delete(s->buckets, b->key);
+	s->least_is_old = true;
 	strings_free(b->labels);
 	free(b->queue.a);
 	free(b->key);

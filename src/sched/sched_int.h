@@ -53,6 +53,7 @@ struct sched_org {
 	struct quota quota;
 	struct quota_limit used[PURPOSE_COUNT];
 	bool is_over[PURPOSE_COUNT]; /* what runs exceeds the quota */
+	bool is_limited;
 	struct resources used_all;
 	double share;
 	struct map *users;
@@ -141,6 +142,10 @@ struct sched {
 	struct sched_item **running; /* by end_ms, then seq */
 	size_t running_count, running_cap, waiting;
 	size_t over_count, preemptible_count, stopping_count;
+	/* No bucket wants less of anything; perhaps more, since the one that did is gone. */
+	struct resources least_want;
+	bool least_is_old;
+	size_t limited_count; /* organisations with any limit of what may run */
 	uint64_t pass_number;
 	int64_t again_ms; /* when something is old enough to be stopped; -1 = never */
 	/* The last pass; stays for explanations until the next one. */
@@ -176,6 +181,8 @@ struct sched_bucket *level_top(struct level *l);
 void level_age(struct level *l);
 void level_started(struct org_level *ol); /* its first item has had its turn */
 void levels_init(struct sched *s);
+void least_want_refresh(struct sched *s);
+bool limit_is_none(const struct quota_limit *l);
 bool shape_mask(const struct sched *s, char *const *labels, uint64_t *ret); /* false: an unknown label */
 bool item_before(const struct sched_item *a, const struct sched_item *b);   /* by priority and submission */
 
@@ -204,6 +211,7 @@ void item_release(struct sched *s, const struct sched_item *item); /* gives back
 void item_occupy(struct sched *s, const struct sched_item *item);
 int64_t place_most(struct sched *s, const struct shape *sh); /* how many tasks of the shape find room */
 void slots_add(struct slots *l, struct sched_node *n, int64_t tasks);
+void resources_most(struct resources *most, const struct resources *r); /* of each the greater */
 void nodes_free(struct sched *s);
 void tree_rebuild(struct sched *s);
 

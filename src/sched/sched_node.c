@@ -42,6 +42,13 @@ struct resources node_usable(const struct sched_node *n)
 				  least(n->free.gpu, n->beside.gpu)};
 }
 
+void resources_most(struct resources *sum, const struct resources *r)
+{
+	sum->cpu_milli = most(sum->cpu_milli, r->cpu_milli);
+	sum->memory_bytes = most(sum->memory_bytes, r->memory_bytes);
+	sum->gpu = most(sum->gpu, r->gpu);
+}
+
 static void tree_pull(struct node_tree *t, size_t i)
 {
 	const struct resources *a = &t->most[2 * i], *b = &t->most[2 * i + 1];

@@ -78,6 +78,12 @@ struct quota_limit item_needs(const struct sched_item *item)
 	    {item->want.cpu_milli * n, item->want.memory_bytes * n, item->want.gpu * n}, n};
 }
 
+bool limit_is_none(const struct quota_limit *l)
+{
+	return l->most.cpu_milli == QUOTA_NONE && l->most.memory_bytes == QUOTA_NONE &&
+	       l->most.gpu == QUOTA_NONE && l->count == QUOTA_NONE;
+}
+
 void quota_limit_add(struct quota_limit *sum, const struct quota_limit *more, int sign)
 {
 	sum->most.cpu_milli += sign * more->most.cpu_milli;

@@ -6,7 +6,7 @@
 #define TRIES_MAX                                                                                            \
 	16 /* items for which room could be neither made nor reserved, before the pass stops trying */
 #define ROUNDS_MAX 8 /* until nothing overtakes any more */
-#define TOLD_MAX 256 /* buckets of which a pass tells that they wait */
+#define TOLD_MAX 32  /* buckets of which a pass tells that they wait */
 
 struct pass {
 	struct sched *s;
@@ -46,19 +46,13 @@ enum quota_verdict quota_judge(const struct sched_item *item, int *ret_short)
 	return org->quota.borrow && !item->is_permanent ? QUOTA_BORROWS : QUOTA_OVER;
 }
 
-static bool is_unlimited(const struct quota_limit *l)
-{
-	return l->most.cpu_milli == QUOTA_NONE && l->most.memory_bytes == QUOTA_NONE &&
-	       l->most.gpu == QUOTA_NONE && l->count == QUOTA_NONE;
-}
-
 static void quota_head(struct pass *p, struct sched_item *item)
 {
 	static const struct quota_limit nothing = {{0}, 0};
 	struct sched_org *org = item->owner->org;
 	struct quota_limit needs = item_needs(item);
 	struct sched_item *running;
-	if (org->pass[item->purpose].head || is_unlimited(&org->quota.purposes[item->purpose]) ||
+	if (org->pass[item->purpose].head || limit_is_none(&org->quota.purposes[item->purpose]) ||
 	    !quota_fits(&org->quota.purposes[item->purpose], &nothing, &needs, NULL))
 		return;
 	org->pass[item->purpose].head = item;
@@ -141,11 +135,23 @@ static bool try_item(struct pass *p, struct sched_item *item)
 
 /* ---- the sweeps ---- */
 
+/* With a head there is nothing left but to overtake; and where no node has what any item wants, nothing can.
+ * With limits every item is looked at all the same: quotas are kept for the first that is held back. */
+static bool nothing_fits(const struct sched *s)
+{
+	struct resources most = s->tree.most[1];
+	if (!s->head || s->limited_count)
+		return false;
+	for (size_t i = 0; i < s->claim_count; i++)
+		resources_most(&most, &s->claims[i].node->free);
+	return !resources_fit(&s->least_want, &most);
+}
+
 static void sweep_level(struct pass *p, struct level *l)
 {
 	struct sched_bucket *b;
 	level_age(l);
-	while (p->tests < SCHED_TESTS_MAX && (b = level_top(l))) {
+	while (p->tests < SCHED_TESTS_MAX && !nothing_fits(p->s) && (b = level_top(l))) {
 		if (try_item(p, queue_first(&b->queue)))
 			continue;
 		p->tests++;
@@ -157,7 +163,7 @@ static void sweep_level(struct pass *p, struct level *l)
 static void sweep(struct pass *p)
 {
 	for (size_t i = SCHED_LEVELS; i-- > 0;)
-		if (p->s->levels[i].orgs.count)
+		if (p->s->levels[i].orgs.count && !nothing_fits(p->s))
 			sweep_level(p, &p->s->levels[i]);
 }
 
@@ -191,6 +197,24 @@ static void begin(struct sched *s, int64_t now_ms)
 	}
 }
 
+/* Those that nobody looked at, for nothing can fit. */
+static void tell_untested(struct sched *s, size_t told)
+{
+	for (size_t i = SCHED_LEVELS; i-- > 0;) {
+		const struct level *l = &s->levels[i];
+		for (size_t k = 1; k <= l->orgs.count; k++) {
+			const struct org_level *ol = l->orgs.a[k];
+			for (size_t j = 1; j <= ol->buckets.count; j++) {
+				if (told++ >= TOLD_MAX)
+					return;
+				decision_add(
+				    s, queue_first(&((const struct sched_bucket *)ol->buckets.a[j])->queue),
+				    SCHED_WAIT);
+			}
+		}
+	}
+}
+
 /* What overtakes moves the shares, and with them the order: another may be the head afterwards. */
 static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 {
@@ -198,6 +222,7 @@ static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 	struct sched_bucket *b;
 	size_t told = 0;
 	begin(s, now_ms);
+	least_want_refresh(s);
 	sweep(&p);
 	p.is_borrowing = true;
 	back_those_that_borrow(&p);
@@ -205,9 +230,14 @@ static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 	bool is_settled = is_last || !p.overtakers;
 	LIST_EACH(b, &s->aside, aside)
 	{
-		bucket_back(b);
 		if (is_settled && told++ < TOLD_MAX)
 			decision_add(s, queue_first(&b->queue), SCHED_WAIT);
+	}
+	if (is_settled)
+		tell_untested(s, told);
+	LIST_EACH(b, &s->aside, aside)
+	{
+		bucket_back(b);
 	}
 	return is_settled;
 }
