@@ -31,6 +31,8 @@ int model_life_new(struct server *s, struct model_life **ret, struct err *err)
 	l->server = s;
 	l->registry = &s->registry;
 	l->runtime = (struct runtime_options){.path = o->runtime_path,
+					      .cuda = o->onnx_cuda,
+					      .cuda_device = o->onnx_cuda_device,
 					      .threads = o->threads,
 					      .inter_threads = o->inter_threads,
 					      .python_processes = o->python_processes,

@@ -19,6 +19,7 @@ typedef struct ort_type_info ort_type_info;
 typedef struct ort_tensor_info ort_tensor_info;
 typedef struct ort_memory_info ort_memory_info;
 typedef struct ort_allocator ort_allocator;
+typedef struct ort_cuda_options ort_cuda_options;
 
 /* place, name, result, arguments */
 #define ORT_API(X)                                                                                           \
@@ -62,7 +63,15 @@ typedef struct ort_allocator ort_allocator;
 	X(98, ReleaseTypeInfo, void, (ort_type_info *))                                                      \
 	X(99, ReleaseTensorTypeAndShapeInfo, void, (ort_tensor_info *))                                      \
 	X(100, ReleaseSessionOptions, void, (ort_session_options *))                                         \
+	X(125, GetAvailableProviders, ort_status *, (char ***, int *))                                       \
+	X(126, ReleaseAvailableProviders, ort_status *, (char **, int))                                      \
 	X(130, AddSessionConfigEntry, ort_status *, (ort_session_options *, const char *, const char *))     \
+	X(204, SessionOptionsAppendExecutionProvider_CUDA_V2, ort_status *,                                  \
+	  (ort_session_options *, const ort_cuda_options *))                                                 \
+	X(205, CreateCUDAProviderOptions, ort_status *, (ort_cuda_options **))                               \
+	X(206, UpdateCUDAProviderOptions, ort_status *,                                                      \
+	  (ort_cuda_options *, const char *const *, const char *const *, size_t))                            \
+	X(208, ReleaseCUDAProviderOptions, void, (ort_cuda_options *))                                       \
 	X(252, GetResizedStringTensorElementBuffer, ort_status *, (ort_value *, size_t, size_t, char **))    \
 	X(279, AddExternalInitializersFromFilesInMemory, ort_status *,                                       \
 	  (ort_session_options *, const char *const *, char *const *, const size_t *, size_t))

@@ -15,6 +15,8 @@ struct runtime_options {
 	const char *path;  /* Python environment that holds the libraries; may be NULL */
 	int threads;	   /* for one run; >= 1 */
 	int inter_threads; /* operations of a run at the same time; >= 1 */
+	bool cuda;	   /* ONNX models run on a CUDA device; else on the processor */
+	int cuda_device;
 
 	/* Of models that Python computes; 0 = the default. */
 	int python_processes;	   /* of one model */

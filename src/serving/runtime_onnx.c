@@ -2,6 +2,7 @@
 /* ONNX models through ONNX Runtime, loaded at run time: one signature with the graph's inputs and outputs. */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -251,6 +252,48 @@ static int onnx_create(struct onnx_model *m, ort_session_options *o, const char 
 	return r;
 }
 
+/* The library may have been built without it: then its own list says what there is. */
+static int onnx_has_provider(const char *wanted, struct err *err)
+{
+	CLEANUP(buf) struct buf names = BUF_INIT;
+	char **list = NULL;
+	int count = 0;
+	bool found = false;
+	int r = onnx_check(ort.GetAvailableProviders(&list, &count), err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < count; i++) {
+		found |= strcmp(list[i], wanted) == 0;
+		buf_printf(&names, "%s%s", i ? ", " : "", list[i]);
+	}
+	r = onnx_check(ort.ReleaseAvailableProviders(list, count), err);
+	if (r < 0 || found)
+		return r;
+	return err_set(err, ERR_UNSUPPORTED,
+		       "this onnxruntime has no %s, only %s; install onnxruntime-gpu into the environment or "
+		       "leave --onnx_cuda out",
+		       wanted, buf_str(&names));
+}
+
+static int onnx_use_cuda(ort_session_options *o, int device, struct err *err)
+{
+	char number[16];
+	const char *const key = "device_id", *const value = number;
+	ort_cuda_options *cuda = NULL;
+	int r = onnx_has_provider("CUDAExecutionProvider", err);
+	if (r < 0)
+		return r;
+	snprintf(number, sizeof(number), "%d", device);
+	r = onnx_check(ort.CreateCUDAProviderOptions(&cuda), err);
+	if (r < 0)
+		return r;
+	r = onnx_check(ort.UpdateCUDAProviderOptions(cuda, &key, &value, 1), err);
+	if (r >= 0)
+		r = onnx_check(ort.SessionOptionsAppendExecutionProvider_CUDA_V2(o, cuda), err);
+	ort.ReleaseCUDAProviderOptions(cuda);
+	return r < 0 ? err_wrap(err, "using CUDA device %d", device) : 0;
+}
+
 static int onnx_session(struct onnx_model *m, const struct runtime_options *options, const char *file,
 			struct err *err)
 {
@@ -265,6 +308,8 @@ static int onnx_session(struct onnx_model *m, const struct runtime_options *opti
 	if (r >= 0) /* idle threads must not spin: other replicas share the processors */
 		r = onnx_check(
 		    ort.AddSessionConfigEntry(session_options, "session.intra_op.allow_spinning", "0"), err);
+	if (r >= 0 && options->cuda)
+		r = onnx_use_cuda(session_options, options->cuda_device, err);
 	if (r >= 0)
 		r = onnx_create(m, session_options, file, err);
 	ort.ReleaseSessionOptions(session_options);

@@ -60,7 +60,9 @@ struct serving_options {
 	bool warm_up;		     /* run the records a model brings before it serves */
 
 	const char *runtime_path; /* Python environment with tensorflow or onnxruntime; may be NULL */
-	bool cors;		  /* REST answers pages of other sites */
+	bool onnx_cuda;		  /* ONNX models run on a CUDA device */
+	int onnx_cuda_device;
+	bool cors;			    /* REST answers pages of other sites */
 	const char *monitoring_config_file; /* MonitoringConfig in text; NULL = the usual path */
 	int threads;			    /* for one run of a model */
 	bool batching;			    /* requests that wait at the same time run as one */

@@ -244,3 +244,13 @@ def test_clients_that_stop_half_way_leave_nothing_behind(model):
             while part := s.recv(10000):
                 reply += part
             assert b" 200 OK" in reply or b" 499 " in reply
+
+
+def test_a_device_that_the_library_cannot_use_is_named_with_what_it_can(model):
+    """The environment's onnxruntime is the one for processors; its own list of providers is what it must say."""
+    import onnxruntime
+    assert "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+    server = Server(model, flags=["--onnx_cuda", "--onnx_cuda_device=1"])
+    code, _ = server.stop()
+    assert code != 0 and "has no CUDAExecutionProvider" in server.ready["error"]
+    assert ", ".join(onnxruntime.get_available_providers()) in server.ready["error"]
