@@ -124,6 +124,17 @@ test('a job submitted elsewhere appears and moves while one looks on', async () 
   await shot('job');
 });
 
+test('the organisation page shows the quota, who belongs to it, and no secret', async () => {
+  await page.goto(`${URL_}/#/organisation`);
+  await page.getByRole('heading', { name: /^Organisation / }).waitFor();
+  await page.getByRole('cell', { name: 'training', exact: true }).waitFor();
+  const { user } = await api('GET', '/session');
+  await page.getByRole('row', { name: new RegExp(`^${user} admin`) }).waitFor();
+  await page.getByRole('cell', { name: TOKEN.split('_')[1], exact: true }).waitFor();
+  assert.ok(!(await page.content()).includes(TOKEN.split('_')[2]), 'a secret is on the page');
+  await shot('organisation');
+});
+
 test('a job that runs is cancelled by two presses', async () => {
   const job = await api('POST', '/jobs', { name: 'console-cancel', framework: 'python', command: ['python3', '-c', 'import time; time.sleep(600)'] });
   await page.goto(`${URL_}/#/jobs`);

@@ -7,13 +7,14 @@ import { JobsPage } from './pages/jobs';
 import { LoginPage } from './pages/login';
 import { ModelPage } from './pages/model';
 import { ModelsPage } from './pages/models';
+import { OrganisationPage } from './pages/organisation';
 import { OverviewPage } from './pages/overview';
 import { StorePage } from './pages/store';
 import { Notices } from './parts/notices';
 import { route, to } from './router';
 import { session, sessionState, signOut } from './session';
 
-const SECTIONS = ['overview', 'jobs', 'models', 'store'];
+const SECTIONS = ['overview', 'jobs', 'models', 'store', 'organisation'];
 
 export function App() {
   if (sessionState.value === 'asking') return <p class="hint page">Signing in …</p>;
@@ -73,6 +74,8 @@ function Page() {
       return name ? <JobPage key={name} id={name} /> : <JobsPage />;
     case 'models':
       return name ? <ModelPage key={name} name={name} /> : <ModelsPage />;
+    case 'organisation':
+      return <OrganisationPage />;
     case 'store':
       return <StorePage key={route.value.join('/')} bucket={name ?? ''} prefix={rest.join('/')} />;
   }

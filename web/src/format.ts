@@ -15,6 +15,11 @@ export function bytes(n: number): string {
   return `${unit === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/* What is held of what may be: '2 / 8', or '2 / no limit' for -1. */
+export function share(held: number, most: number, text: (n: number) => string = String): string {
+  return `${text(held)} / ${most < 0 ? 'no limit' : text(most)}`;
+}
+
 /* '4G', '512MiB' or a number of bytes. NaN when it is neither. */
 export function parseBytes(size: string | number | undefined): number {
   if (typeof size === 'number') return size;

@@ -91,6 +91,57 @@ export interface Replica {
   message: string;
 }
 
+export interface Org {
+  name: string;
+  description: string;
+  state: string;
+  created_ms: number;
+}
+
+export interface User {
+  name: string;
+  org: string;
+  role: string;
+  platform: boolean;
+  created_ms: number;
+}
+
+export interface Key {
+  id: string;
+  user: string;
+  role: string;
+  note: string;
+  created_ms: number;
+  expires_ms: number; // 0 = never
+}
+
+/* -1 = no limit. */
+export interface QuotaShare {
+  cpu: number;
+  memory: number;
+  gpu: number;
+  count: number;
+}
+
+type Shares = { training: QuotaShare; models: QuotaShare; development: QuotaShare };
+
+export interface QuotaState {
+  org: string;
+  quota: Shares;
+  used: Shares;
+  warning: string;
+}
+
+export interface Usage {
+  org: string;
+  user?: string;
+  cpu_hours: number;
+  memory_gib_hours: number;
+  gpu_hours: number;
+  attempts: number;
+  running: number;
+}
+
 export interface Event {
   seq: number;
   subject: string;
@@ -129,6 +180,7 @@ export interface Session {
   org: string;
   user: string;
   role: string;
+  platform?: boolean;
   csrf: string;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers, times and command lines as people read them.
 import { expect, test } from 'vitest';
-import { ago, bytes, command, duration, parseBytes, parseCores, progressText, quote } from '../src/format';
+import { ago, bytes, command, duration, parseBytes, parseCores, progressText, quote, share } from '../src/format';
 
 test('sizes have three digits at most and a unit', () => {
   expect([0, 1023, 1024, 1536, 4 * 2 ** 30, 300 * 2 ** 20].map(bytes)).toEqual([
@@ -19,6 +19,10 @@ test('sizes and cores are read from text and from numbers', () => {
   expect(parseBytes('much')).toBeNaN();
   expect(['500m', '2', 1.5].map(parseCores)).toEqual([0.5, 2, 1.5]);
   expect(parseCores('')).toBeNaN();
+});
+
+test('what is held of a quota is shown beside it', () => {
+  expect([share(2, 8), share(0, -1), share(1024, 4 * 2 ** 30, bytes)]).toEqual(['2 / 8', '0 / no limit', '1.0 KiB / 4.0 GiB']);
 });
 
 test('durations use the two largest units', () => {
