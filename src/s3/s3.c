@@ -10,50 +10,50 @@
 
 #define BODY_MAX ((INT64_C(5) << 40) + (INT64_C(1) << 32)) /* an object of the greatest size in chunks */
 
-/* method, bucket, key, parameter, header, changes */
+/* method, bucket, key, parameter, header, changes, has a body */
 #define ON_BUCKET true, false
 #define ON_KEY false, true
 #define ON_SERVICE false, false
 const struct s3_operation s3_operations[] = {
-    {"GET", ON_SERVICE, NULL, NULL, false, list_buckets},
-    {"PUT", ON_BUCKET, NULL, NULL, true, create_bucket},
-    {"HEAD", ON_BUCKET, NULL, NULL, false, head_bucket},
-    {"DELETE", ON_BUCKET, NULL, NULL, true, delete_bucket},
-    {"GET", ON_BUCKET, "location", NULL, false, get_bucket_location},
-    {"GET", ON_BUCKET, "versioning", NULL, false, get_bucket_versioning},
-    {"PUT", ON_BUCKET, "versioning", NULL, true, put_bucket_versioning},
-    {"GET", ON_BUCKET, "acl", NULL, false, get_acl},
-    {"PUT", ON_BUCKET, "acl", NULL, true, put_acl},
-    {"GET", ON_BUCKET, "cors", NULL, false, get_bucket_document},
-    {"PUT", ON_BUCKET, "cors", NULL, true, put_bucket_document},
-    {"DELETE", ON_BUCKET, "cors", NULL, true, delete_bucket_document},
-    {"GET", ON_BUCKET, "tagging", NULL, false, get_bucket_document},
-    {"PUT", ON_BUCKET, "tagging", NULL, true, put_bucket_document},
-    {"DELETE", ON_BUCKET, "tagging", NULL, true, delete_bucket_document},
-    {"GET", ON_BUCKET, "lifecycle", NULL, false, get_bucket_document},
-    {"GET", ON_BUCKET, "policy", NULL, false, get_bucket_document},
-    {"GET", ON_BUCKET, "versions", NULL, false, list_object_versions},
-    {"GET", ON_BUCKET, "uploads", NULL, false, list_multipart_uploads},
-    {"GET", ON_BUCKET, "list-type", NULL, false, list_objects_v2},
-    {"GET", ON_BUCKET, NULL, NULL, false, list_objects_v1},
-    {"POST", ON_BUCKET, "delete", NULL, true, delete_objects},
-    {"GET", ON_KEY, "acl", NULL, false, get_acl},
-    {"PUT", ON_KEY, "acl", NULL, true, put_acl},
-    {"GET", ON_KEY, "tagging", NULL, false, get_object_tagging},
-    {"PUT", ON_KEY, "tagging", NULL, true, put_object_tagging},
-    {"DELETE", ON_KEY, "tagging", NULL, true, delete_object_tagging},
-    {"GET", ON_KEY, "attributes", NULL, false, get_object_attributes},
-    {"GET", ON_KEY, "uploadId", NULL, false, list_parts},
-    {"PUT", ON_KEY, "uploadId", "x-amz-copy-source", true, upload_part_copy},
-    {"PUT", ON_KEY, "uploadId", NULL, true, upload_part},
-    {"POST", ON_KEY, "uploadId", NULL, true, complete_multipart_upload},
-    {"DELETE", ON_KEY, "uploadId", NULL, true, abort_multipart_upload},
-    {"POST", ON_KEY, "uploads", NULL, true, create_multipart_upload},
-    {"GET", ON_KEY, NULL, NULL, false, get_object},
-    {"HEAD", ON_KEY, NULL, NULL, false, head_object},
-    {"PUT", ON_KEY, NULL, "x-amz-copy-source", true, copy_object},
-    {"PUT", ON_KEY, NULL, NULL, true, put_object},
-    {"DELETE", ON_KEY, NULL, NULL, true, delete_object},
+    {"GET", ON_SERVICE, NULL, NULL, false, false, list_buckets},
+    {"PUT", ON_BUCKET, NULL, NULL, true, true, create_bucket},
+    {"HEAD", ON_BUCKET, NULL, NULL, false, false, head_bucket},
+    {"DELETE", ON_BUCKET, NULL, NULL, true, false, delete_bucket},
+    {"GET", ON_BUCKET, "location", NULL, false, false, get_bucket_location},
+    {"GET", ON_BUCKET, "versioning", NULL, false, false, get_bucket_versioning},
+    {"PUT", ON_BUCKET, "versioning", NULL, true, true, put_bucket_versioning},
+    {"GET", ON_BUCKET, "acl", NULL, false, false, get_acl},
+    {"PUT", ON_BUCKET, "acl", NULL, true, true, put_acl},
+    {"GET", ON_BUCKET, "cors", NULL, false, false, get_bucket_document},
+    {"PUT", ON_BUCKET, "cors", NULL, true, true, put_bucket_document},
+    {"DELETE", ON_BUCKET, "cors", NULL, true, false, delete_bucket_document},
+    {"GET", ON_BUCKET, "tagging", NULL, false, false, get_bucket_document},
+    {"PUT", ON_BUCKET, "tagging", NULL, true, true, put_bucket_document},
+    {"DELETE", ON_BUCKET, "tagging", NULL, true, false, delete_bucket_document},
+    {"GET", ON_BUCKET, "lifecycle", NULL, false, false, get_bucket_document},
+    {"GET", ON_BUCKET, "policy", NULL, false, false, get_bucket_document},
+    {"GET", ON_BUCKET, "versions", NULL, false, false, list_object_versions},
+    {"GET", ON_BUCKET, "uploads", NULL, false, false, list_multipart_uploads},
+    {"GET", ON_BUCKET, "list-type", NULL, false, false, list_objects_v2},
+    {"GET", ON_BUCKET, NULL, NULL, false, false, list_objects_v1},
+    {"POST", ON_BUCKET, "delete", NULL, true, true, delete_objects},
+    {"GET", ON_KEY, "acl", NULL, false, false, get_acl},
+    {"PUT", ON_KEY, "acl", NULL, true, true, put_acl},
+    {"GET", ON_KEY, "tagging", NULL, false, false, get_object_tagging},
+    {"PUT", ON_KEY, "tagging", NULL, true, true, put_object_tagging},
+    {"DELETE", ON_KEY, "tagging", NULL, true, false, delete_object_tagging},
+    {"GET", ON_KEY, "attributes", NULL, false, false, get_object_attributes},
+    {"GET", ON_KEY, "uploadId", NULL, false, false, list_parts},
+    {"PUT", ON_KEY, "uploadId", "x-amz-copy-source", true, false, upload_part_copy},
+    {"PUT", ON_KEY, "uploadId", NULL, true, true, upload_part},
+    {"POST", ON_KEY, "uploadId", NULL, true, true, complete_multipart_upload},
+    {"DELETE", ON_KEY, "uploadId", NULL, true, false, abort_multipart_upload},
+    {"POST", ON_KEY, "uploads", NULL, true, false, create_multipart_upload},
+    {"GET", ON_KEY, NULL, NULL, false, false, get_object},
+    {"HEAD", ON_KEY, NULL, NULL, false, false, head_object},
+    {"PUT", ON_KEY, NULL, "x-amz-copy-source", true, false, copy_object},
+    {"PUT", ON_KEY, NULL, NULL, true, true, put_object},
+    {"DELETE", ON_KEY, NULL, NULL, true, false, delete_object},
     {0},
 };
 
@@ -122,6 +122,12 @@ static enum s3_error choose(struct s3_request *r)
 	return subresource ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
 }
 
+/* What was said of a body holds although nobody needs it. */
+static void handle_bare(struct s3_request *r, struct str body)
+{
+	r->operation->handle(r);
+}
+
 static void serve(struct http_exchange *x, void *app)
 {
 	struct s3_request *r = MEM_NEW(struct s3_request);
@@ -137,6 +143,8 @@ static void serve(struct http_exchange *x, void *app)
 	}
 	if (e)
 		reply_error(r, e, NULL);
+	else if (r->operation->changes && !r->operation->has_body)
+		body_to_bytes(r, S3_XML_MAX, handle_bare);
 	else
 		r->operation->handle(r);
 }

@@ -17,6 +17,7 @@
 #ifndef S3_S3_H
 #define S3_S3_H
 
+#include "base/clock.h"
 #include "core/blob.h"
 #include "loop/loop.h"
 
@@ -42,6 +43,7 @@ struct s3_config {
 	/* ERR_UNAUTHENTICATED when there is no such key, or no longer. On the loop's thread, at once. */
 	int (*find_key)(void *arg, const char *access_key, struct s3_key *ret, struct err *err);
 	void *find_key_arg;
+	struct clock *clock; /* of dates in signatures; NULL = real */
 };
 int s3_new(const struct s3_config *config, struct s3 **ret, struct err *err);
 int s3_port(const struct s3 *s);

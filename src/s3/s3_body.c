@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Bodies. aws-chunked ("Signature Calculations … Transferring Payload in Multiple Chunks"): each chunk is
- * "SIZE[;chunk-signature=HEX]\r\n" bytes "\r\n", the last one has size 0 and is followed by trailers
- * "name:value\r\n". Nothing is committed before length, hash, signatures, Content-MD5 and checksum agree.
- */
+/* Bodies. Nothing is committed before length, hash, signatures, Content-MD5 and checksum agree. */
 #include "s3/s3_int.h"
 
 #include <stdio.h>
@@ -14,29 +10,20 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-#define LINE_MAX 1024
-#define CHUNK_MAX (INT64_C(5) << 30)
-#define TRAILERS_MAX 8
-
-enum stage { STAGE_SIZE, STAGE_DATA, STAGE_DATA_END, STAGE_TRAILER, STAGE_OVER };
+#define CHECKSUM_HEADER "x-amz-checksum-"
 
 struct s3_body {
 	struct s3_request *r;
-	enum stage stage;
-	bool is_chunked, is_signed;
-	struct buf line;
-	int64_t chunk_left, length; /* decoded so far */
-	char chunk_signature[65];
-	struct digest hash; /* of the chunk, or of the whole */
+	bool is_chunked;
+	struct s3_chunks chunks;
+	int64_t length;	    /* decoded so far */
+	struct digest hash; /* of the whole */
 	struct md5_ctx md5;
 	bool want_md5, want_hash;
 	unsigned char md5_announced[MD5_DIGEST_SIZE];
 	enum checksum_kind kind;
 	struct checksum *checksum;
 	char announced[64], computed[64]; /* base64 */
-	struct buf trailers;		  /* as they are signed */
-	size_t trailer_count;
-	char trailer_signature[65];
 
 	struct blob_put *put; /* NULL: bytes are collected */
 	struct buf bytes;
@@ -52,8 +39,7 @@ struct s3_body {
 
 static void body_free(struct s3_body *b)
 {
-	buf_done(&b->line);
-	buf_done(&b->trailers);
+	chunks_done(&b->chunks);
 	buf_done(&b->bytes);
 	checksum_free(b->checksum);
 	if (b->put)
@@ -96,119 +82,20 @@ static int take(struct s3_body *b, const char *data, size_t len, struct err *err
 	return 0;
 }
 
-static bool check_chunk_signature(struct s3_body *b)
+static int chunk_data(void *arg, const char *data, size_t len, struct err *err)
 {
-	char hash[65], want[65];
-	if (!b->is_signed)
-		return true;
-	digest_hex(&b->hash, hash);
-	digest_init(&b->hash);
-	sign_next(&b->r->signing, "PAYLOAD", hash, want);
-	return digest_equal(want, b->chunk_signature, 64);
+	return take(arg, data, len, err);
 }
 
-/* "1000;chunk-signature=…" */
-static int read_size_line(struct s3_body *b, struct err *err)
+static void chunk_trailer(void *arg, const char *name, const char *value)
 {
-	static const char mark[] = "chunk-signature=";
-	char *end;
-	const char *line = buf_str(&b->line);
-	size_t digits = strspn(line, "0123456789abcdefABCDEF");
-	if (digits == 0 || digits > 12 || (line[digits] && line[digits] != ';'))
-		return refuse(b, S3_INCOMPLETE_BODY, err);
-	b->chunk_left = strtoll(line, &end, 16);
-	const char *signature = strstr(line, mark);
-	signature = signature ? signature + sizeof(mark) - 1 : "";
-	if (b->is_signed && strlen(signature) != 64)
-		return refuse(b, S3_SIGNATURE, err);
-	snprintf(b->chunk_signature, sizeof(b->chunk_signature), "%s", signature);
-	if (b->chunk_left > CHUNK_MAX)
-		return refuse(b, S3_ENTITY_TOO_LARGE, err);
-	b->stage = b->chunk_left ? STAGE_DATA : STAGE_TRAILER;
-	if (!b->chunk_left && !check_chunk_signature(b))
-		return refuse(b, S3_SIGNATURE, err);
-	return 0;
-}
-
-static int read_trailer(struct s3_body *b, struct err *err)
-{
-	static const char sum[] = "x-amz-checksum-", signature[] = "x-amz-trailer-signature";
-	char *line = b->line.data;
-	if (b->line.len == 0) {
-		b->stage = STAGE_OVER;
-		return 0;
-	}
-	char *colon = strchr(line, ':');
-	if (!colon || ++b->trailer_count > TRAILERS_MAX)
-		return refuse(b, S3_INCOMPLETE_BODY, err);
-	*colon = '\0';
-	const char *value = colon + 1 + strspn(colon + 1, " ");
-	if (strcasecmp(line, signature) == 0) {
-		snprintf(b->trailer_signature, sizeof(b->trailer_signature), "%s", value);
-		return 0;
-	}
-	buf_printf(&b->trailers, "%s:%s\n", line, value);
-	if (strncasecmp(line, sum, sizeof(sum) - 1) == 0 &&
-	    b->kind == checksum_kind_of(line + sizeof(sum) - 1))
+	struct s3_body *b = arg;
+	if (strncasecmp(name, CHECKSUM_HEADER, sizeof(CHECKSUM_HEADER) - 1) == 0 &&
+	    b->kind == checksum_kind_of(name + sizeof(CHECKSUM_HEADER) - 1))
 		snprintf(b->announced, sizeof(b->announced), "%s", value);
-	return 0;
 }
 
-static int end_line(struct s3_body *b, struct err *err)
-{
-	int r = 0;
-	if (b->line.len && b->line.data[b->line.len - 1] == '\r')
-		b->line.data[--b->line.len] = '\0';
-	if (b->stage == STAGE_SIZE)
-		r = read_size_line(b, err);
-	else if (b->stage == STAGE_TRAILER)
-		r = read_trailer(b, err);
-	else if (b->line.len) /* between a chunk's bytes and the next size */
-		r = refuse(b, S3_INCOMPLETE_BODY, err);
-	else
-		b->stage = STAGE_SIZE;
-	buf_clear(&b->line);
-	return r;
-}
-
-static int take_line(struct s3_body *b, const char **data, size_t *len, struct err *err)
-{
-	const char *end = memchr(*data, '\n', *len);
-	size_t n = end ? (size_t)(end - *data) : *len;
-	if (b->line.len + n > LINE_MAX)
-		return refuse(b, S3_INCOMPLETE_BODY, err);
-	buf_add(&b->line, *data, n);
-	*data += n + (end != NULL);
-	*len -= n + (end != NULL);
-	return end ? end_line(b, err) : 0;
-}
-
-static int take_chunked(struct s3_body *b, const char *data, size_t len, struct err *err)
-{
-	while (len) {
-		if (b->stage == STAGE_OVER)
-			return refuse(b, S3_INCOMPLETE_BODY, err);
-		if (b->stage != STAGE_DATA) {
-			int r = take_line(b, &data, &len, err);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		size_t n = (int64_t)len < b->chunk_left ? len : (size_t)b->chunk_left;
-		int r = take(b, data, n, err);
-		if (r < 0)
-			return r;
-		data += n;
-		len -= n;
-		b->chunk_left -= (int64_t)n;
-		if (b->chunk_left)
-			continue;
-		if (!check_chunk_signature(b))
-			return refuse(b, S3_SIGNATURE, err);
-		b->stage = STAGE_DATA_END;
-	}
-	return 0;
-}
+static const struct s3_chunk_ops chunk_ops = {chunk_data, chunk_trailer};
 
 /* ---- at the end ---- */
 
@@ -216,8 +103,9 @@ static enum s3_error check_end(struct s3_body *b)
 {
 	struct s3_request *r = b->r;
 	int64_t announced = body_length(r);
-	if (b->is_chunked && b->stage != STAGE_OVER && !(b->stage == STAGE_TRAILER && b->line.len == 0))
-		return S3_INCOMPLETE_BODY;
+	enum s3_error e = b->is_chunked ? chunks_end(&b->chunks) : S3_OK;
+	if (e)
+		return e;
 	if (announced >= 0 && announced != b->length)
 		return S3_INCOMPLETE_BODY;
 	if (r->payload == S3_PAYLOAD_HASHED) {
@@ -225,13 +113,6 @@ static enum s3_error check_end(struct s3_body *b)
 		digest_hex(&b->hash, hash);
 		if (!digest_equal(hash, r->content_sha256, 64))
 			return S3_CONTENT_SHA256_MISMATCH;
-	}
-	if (r->payload == S3_PAYLOAD_CHUNKS_TRAILER) {
-		char hash[65], want[65];
-		digest_of(buf_str(&b->trailers), b->trailers.len, hash);
-		sign_next(&r->signing, "TRAILER", hash, want);
-		if (strlen(b->trailer_signature) != 64 || !digest_equal(want, b->trailer_signature, 64))
-			return S3_SIGNATURE;
 	}
 	if (b->want_md5) {
 		uint8_t raw[MD5_DIGEST_SIZE];
@@ -351,10 +232,12 @@ static int on_data(void *arg, const void *data, size_t len, struct err *err)
 	struct s3_body *b = arg;
 	if (b->replied)
 		return 0;
-	int r = b->is_chunked ? take_chunked(b, data, len, err) : take(b, data, len, err);
+	int r = b->is_chunked ? chunks_take(&b->chunks, data, len, err) : take(b, data, len, err);
 	if (r >= 0)
 		return 0;
 	/* The answer is ours to give, in S3's form; what else comes is dropped by the server. */
+	if (b->chunks.failed)
+		b->failed = b->chunks.failed;
 	enum s3_error e = b->failed ? b->failed : error_of(err, S3_NO_SUCH_BUCKET);
 	b->replied = true;
 	http_reply_header(b->r->x, "Connection", "close");
@@ -379,7 +262,7 @@ static const struct http_upload_ops upload = {on_data, on_end, on_aborted};
 /* Content-MD5, and the checksum that comes in a header, in the trailer, or is only named. */
 static enum s3_error prepare(struct s3_body *b)
 {
-	static const char sum[] = "x-amz-checksum-";
+	static const char sum[] = CHECKSUM_HEADER;
 	struct s3_request *r = b->r;
 	const char *md5 = request_header(r, "content-md5"), *trailer = request_header(r, "x-amz-trailer");
 	if (md5) {
@@ -387,7 +270,9 @@ static enum s3_error prepare(struct s3_body *b)
 			return S3_INVALID_DIGEST;
 		b->want_md5 = true;
 	}
-	for (size_t i = 0; i < r->header_count; i++) {
+	/* With CompleteMultipartUpload it is the object's, not the document's. */
+	bool is_of_body = r->operation->handle != complete_multipart_upload;
+	for (size_t i = 0; i < r->header_count && is_of_body; i++) {
 		const char *name = r->headers[i].name;
 		if (strncmp(name, sum, sizeof(sum) - 1) != 0 ||
 		    strcmp(name, "x-amz-checksum-algorithm") == 0 ||
@@ -400,6 +285,9 @@ static enum s3_error prepare(struct s3_body *b)
 			return S3_INVALID_REQUEST;
 		snprintf(b->announced, sizeof(b->announced), "%s", r->headers[i].value);
 	}
+	/* A checksum that is signed with the headers must not give way to one that follows the bytes. */
+	if (trailer && b->kind)
+		return S3_INVALID_REQUEST;
 	if (trailer && strncasecmp(trailer, sum, sizeof(sum) - 1) == 0)
 		b->kind = checksum_kind_of(trailer + sizeof(sum) - 1);
 	if (trailer && !b->kind)
@@ -418,9 +306,9 @@ static struct s3_body *body_new(struct s3_request *r)
 {
 	struct s3_body *b = MEM_NEW(struct s3_body);
 	b->r = r;
-	b->is_signed = r->payload == S3_PAYLOAD_CHUNKS || r->payload == S3_PAYLOAD_CHUNKS_TRAILER;
-	b->is_chunked = b->is_signed || r->payload == S3_PAYLOAD_UNSIGNED_TRAILER;
-	b->want_hash = b->is_signed || r->payload == S3_PAYLOAD_HASHED;
+	b->want_hash = r->payload == S3_PAYLOAD_HASHED;
+	b->is_chunked = !b->want_hash && r->payload != S3_PAYLOAD_UNSIGNED;
+	chunks_init(&b->chunks, r->payload, &r->signing, &chunk_ops, b);
 	digest_init(&b->hash);
 	md5_init(&b->md5);
 	return b;

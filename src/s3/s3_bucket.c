@@ -208,20 +208,6 @@ void get_bucket_versioning(struct s3_request *r)
 	work_start(&work_new(r, run_stat, reply_versioning)->work);
 }
 
-static int versioning_element(void *arg, const char *path, const char *text, bool end)
-{
-	enum blob_versioning *v = arg;
-	if (!end || strcmp(path, "VersioningConfiguration/Status") != 0)
-		return 0;
-	if (text && strcmp(text, "Enabled") == 0)
-		*v = BLOB_VERSIONING_ON;
-	else if (text && strcmp(text, "Suspended") == 0)
-		*v = BLOB_VERSIONING_SUSPENDED;
-	else
-		return -1;
-	return 0;
-}
-
 static void run_set(struct s3_work *work)
 {
 	struct bucket_work *w = CONTAINER_OF(work, struct bucket_work, work);
@@ -231,10 +217,10 @@ static void run_set(struct s3_work *work)
 
 static void versioning_with_body(struct s3_request *r, struct str body)
 {
-	enum blob_versioning v = BLOB_VERSIONING_OFF;
-	struct err err = ERR_INIT;
-	if (xml_read(body.data, body.len, versioning_element, &v, &err) < 0 || v == BLOB_VERSIONING_OFF) {
-		reply_error(r, S3_MALFORMED_XML, NULL);
+	enum blob_versioning v;
+	enum s3_error e = document_versioning(body, &v);
+	if (e) {
+		reply_error(r, e, NULL);
 		return;
 	}
 	struct bucket_work *w = work_new(r, run_set, reply_ok);
@@ -303,18 +289,12 @@ static void run_set_document(struct s3_work *work)
 					json_object_size(j) ? buf_str(&text) : "", &work->err));
 }
 
-static int any_element(void *arg, const char *path, const char *text, bool end)
-{
-	const char *root = arg;
-	return strncmp(path, root, strlen(root)) == 0 ? 0 : -1;
-}
-
 static void document_with_body(struct s3_request *r, struct str body)
 {
-	struct err err = ERR_INIT;
 	const char *root = documents[document_of(r)].root;
-	if (body.len > DOCUMENT_MAX || xml_read(body.data, body.len, any_element, (void *)root, &err) < 0) {
-		reply_error(r, S3_MALFORMED_XML, NULL);
+	enum s3_error e = body.len > DOCUMENT_MAX ? S3_MALFORMED_XML : document_check(body, root);
+	if (e) {
+		reply_error(r, e, NULL);
 		return;
 	}
 	struct bucket_work *w =

@@ -4,6 +4,7 @@
 #define S3_S3_INT_H
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "net/http_server.h"
 #include "s3/s3.h"
 
@@ -130,8 +131,10 @@ struct s3 {
 };
 
 /* s3_request.c: everything lives in the exchange's arena */
-enum s3_error request_read(struct s3_request *r);
-const char *request_query(const struct s3_request *r, const char *name);  /* NULL when absent */
+enum s3_error request_read(struct s3_request *r); /* of r->x: headers, then the target */
+void request_add_header(struct s3_request *r, const char *name, const char *value);
+enum s3_error request_parse(struct s3_request *r, const char *target);	 /* after the headers: Host matters */
+const char *request_query(const struct s3_request *r, const char *name); /* NULL when absent */
 const char *request_header(const struct s3_request *r, const char *name); /* lower case; NULL when absent */
 /* Whole number of a query parameter in [min, max], or 'otherwise' when it is absent. */
 enum s3_error request_int(const struct s3_request *r, const char *name, int64_t min, int64_t max,
@@ -148,6 +151,34 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 enum s3_error sign_verify(struct s3_request *r);
 /* The signature of the next chunk or trailer; 'kind' is PAYLOAD or TRAILER. */
 void sign_next(struct s3_signing *s, const char *kind, const char *sha256, char ret[65]);
+
+/* s3_chunks.c: a body in aws-chunked form, taken apart as it comes */
+struct s3_chunk_ops {
+	int (*data)(void *arg, const char *data, size_t len, struct err *err); /* < 0 stops */
+	void (*trailer)(void *arg, const char *name, const char *value);
+};
+enum chunks_stage { CHUNKS_SIZE, CHUNKS_DATA, CHUNKS_DATA_END, CHUNKS_TRAILER, CHUNKS_OVER };
+struct s3_chunks {
+	enum chunks_stage stage;
+	bool is_signed, has_trailer;
+	struct s3_signing *signing;
+	const struct s3_chunk_ops *ops;
+	void *arg;
+	struct buf line;
+	int64_t left; /* of the chunk */
+	char signature[65];
+	struct digest hash;  /* of the chunk */
+	struct buf trailers; /* as they are signed */
+	size_t trailer_count;
+	char trailer_signature[65];
+	enum s3_error failed; /* why chunks_take failed; S3_OK when data() did */
+};
+/* Keeps signing and ops. */
+void chunks_init(struct s3_chunks *c, enum s3_payload payload, struct s3_signing *signing,
+		 const struct s3_chunk_ops *ops, void *arg);
+int chunks_take(struct s3_chunks *c, const char *data, size_t len, struct err *err);
+enum s3_error chunks_end(struct s3_chunks *c); /* after the last byte: is it whole, is its trailer signed? */
+void chunks_done(struct s3_chunks *c);
 
 /* s3_reply.c */
 int s3_status(enum s3_error e);
@@ -176,6 +207,20 @@ void xml_etag(struct buf *b, const char *etag);
  * for leaves; end: the element is over. 0, or ERR_INVALID. fn < 0 stops. */
 typedef int xml_element_fn(void *arg, const char *path, const char *text, bool end);
 int xml_read(const char *data, size_t len, xml_element_fn *fn, void *arg, struct err *err);
+
+/* s3_document.c: what bodies of XML say */
+#define DELETE_MAX 1000
+#define TAGS_MAX 10
+enum s3_error tag_add(json_t *tags, const char *name, const char *value);
+enum s3_error document_tags(struct str body, json_t *tags);
+/* items: room for DELETE_MAX; keys and versions live in the arena. At least one. */
+enum s3_error document_delete(struct str body, struct arena *arena, struct blob_removal *items,
+			      size_t *ret_count, bool *ret_quiet);
+/* parts: room for BLOB_PART_MAX. At least one. */
+enum s3_error document_parts(struct str body, struct blob_part *parts, size_t *ret_count);
+enum s3_error document_versioning(struct str body, enum blob_versioning *ret);
+/* Well-formed, and its outermost element is 'root'. */
+enum s3_error document_check(struct str body, const char *root);
 
 /* s3_checksum.c */
 struct checksum;
@@ -224,6 +269,7 @@ struct s3_operation {
 	const char *query;	/* parameter that must be there; NULL = none of the subresources */
 	const char *header;	/* header that must be there; NULL = any */
 	bool changes;
+	bool has_body; /* the handler reads it; the others' is checked before and dropped */
 	void (*handle)(struct s3_request *r);
 };
 extern const struct s3_operation s3_operations[]; /* ends with a NULL method */

@@ -102,35 +102,6 @@ void create_multipart_upload(struct s3_request *r)
 
 /* ---- complete ---- */
 
-struct complete_reader {
-	struct upload_work *w;
-	struct blob_part part;
-};
-
-static int complete_element(void *arg, const char *path, const char *text, bool end)
-{
-	struct complete_reader *c = arg;
-	static const char root[] = "CompleteMultipartUpload";
-	if (strncmp(path, root, sizeof(root) - 1) != 0)
-		return -1;
-	if (!end)
-		return 0;
-	const char *name = strrchr(path, '/');
-	name = name ? name + 1 : path;
-	if (text && strcmp(name, "PartNumber") == 0)
-		c->part.number = atoi(text);
-	else if (text && strcmp(name, "ETag") == 0) {
-		size_t len = strlen(text), quote = len >= 2 && text[0] == '"';
-		snprintf(c->part.etag, sizeof(c->part.etag), "%.*s", (int)(len - 2 * quote), text + quote);
-	} else if (strcmp(name, "Part") == 0) {
-		if (c->w->count == BLOB_PART_MAX || !c->part.number || !*c->part.etag)
-			return -1;
-		c->w->parts[c->w->count++] = c->part;
-		c->part = (struct blob_part){0};
-	}
-	return 0;
-}
-
 static void complete_run(struct s3_work *work)
 {
 	struct upload_work *w = CONTAINER_OF(work, struct upload_work, work);
@@ -183,12 +154,11 @@ static void complete_done(struct s3_work *work)
 static void complete_with_body(struct s3_request *r, struct str body)
 {
 	struct upload_work *w = upload_work_new(r, complete_run, complete_done);
-	struct complete_reader c = {.w = w};
-	struct err err = ERR_INIT;
 	w->parts = mem_alloc(BLOB_PART_MAX * sizeof(*w->parts));
-	if (xml_read(body.data, body.len, complete_element, &c, &err) < 0 || w->count == 0) {
+	enum s3_error e = document_parts(body, w->parts, &w->count);
+	if (e) {
 		upload_work_free(w);
-		reply_error(r, S3_MALFORMED_XML, NULL);
+		reply_error(r, e, NULL);
 		return;
 	}
 	work_start(&w->work);

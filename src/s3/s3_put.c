@@ -8,9 +8,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-#define TAGS_MAX 10
-#define DELETE_MAX 1000
-
 #define STORE(r) ((r)->s3->config.blobs)
 #define OPS(r) (STORE(r)->ops)
 
@@ -64,15 +61,7 @@ static void put_done(struct s3_request *r, const struct blob_info *info, const s
 	reply_empty(r, 200);
 }
 
-/* "a=1&b=2" of x-amz-tagging, or pairs of a document. */
-static enum s3_error add_tag(json_t *tags, const char *name, const char *value)
-{
-	if (!*name || strlen(name) > 128 || strlen(value) > 256 || json_object_get(tags, name) ||
-	    json_object_size(tags) == TAGS_MAX)
-		return S3_INVALID_TAG;
-	return json_object_set_new(tags, name, json_string(value)) < 0 ? S3_INVALID_TAG : S3_OK;
-}
-
+/* "a=1&b=2" of x-amz-tagging. */
 static enum s3_error header_tags(struct s3_request *r, json_t *attributes)
 {
 	const char *text = request_header(r, "x-amz-tagging");
@@ -83,7 +72,7 @@ static enum s3_error header_tags(struct s3_request *r, json_t *attributes)
 	enum s3_error e = request_form(&form, text);
 	json_t *tags = json_object();
 	for (size_t i = 0; i < form.query_count && !e; i++)
-		e = add_tag(tags, form.query[i].name, form.query[i].value);
+		e = tag_add(tags, form.query[i].name, form.query[i].value);
 	json_object_set_new(attributes, "t", tags);
 	return e ? S3_INVALID_TAG : S3_OK;
 }
@@ -285,34 +274,6 @@ void delete_object(struct s3_request *r)
 	work_start(&w->work);
 }
 
-struct delete_reader {
-	struct put_work *w;
-	struct arena *arena;
-	const char *key, *version;
-};
-
-static int delete_element(void *arg, const char *path, const char *text, bool end)
-{
-	struct delete_reader *d = arg;
-	if (!end)
-		return 0;
-	if (text && strcmp(path, "Delete/Object/Key") == 0)
-		d->key = arena_strndup(d->arena, text, strlen(text));
-	else if (text && strcmp(path, "Delete/Object/VersionId") == 0)
-		d->version = arena_strndup(d->arena, text, strlen(text));
-	else if (text && strcmp(path, "Delete/Quiet") == 0)
-		d->w->quiet = strcmp(text, "true") == 0;
-	else if (strcmp(path, "Delete/Object") == 0) {
-		if (!d->key || d->w->count == DELETE_MAX)
-			return -1;
-		d->w->items[d->w->count++] = (struct blob_removal){
-		    .key = d->key, .version = d->version && *d->version ? d->version : NULL};
-		d->key = d->version = NULL;
-	} else if (strcmp(path, "Delete") != 0 && strncmp(path, "Delete/", 7) != 0)
-		return -1;
-	return 0;
-}
-
 static void delete_many_done(struct s3_work *work)
 {
 	struct put_work *w = CONTAINER_OF(work, struct put_work, work);
@@ -349,12 +310,11 @@ static void delete_many_done(struct s3_work *work)
 static void delete_with_body(struct s3_request *r, struct str body)
 {
 	struct put_work *w = put_work_new(r, delete_run, delete_many_done);
-	struct delete_reader d = {w, &r->x->arena, NULL, NULL};
-	struct err err = ERR_INIT;
 	w->items = mem_alloc(DELETE_MAX * sizeof(*w->items));
-	if (xml_read(body.data, body.len, delete_element, &d, &err) < 0 || w->count == 0) {
+	enum s3_error e = document_delete(body, &r->x->arena, w->items, &w->count, &w->quiet);
+	if (e) {
 		put_work_free(w);
-		reply_error(r, S3_MALFORMED_XML, NULL);
+		reply_error(r, e, NULL);
 		return;
 	}
 	work_start(&w->work);
@@ -442,41 +402,17 @@ static void tags_write_done(struct s3_work *work)
 	put_work_free(w);
 }
 
-struct tag_reader {
-	json_t *tags;
-	char key[160], value[320];
-	enum s3_error e;
-};
-
-static int tag_element(void *arg, const char *path, const char *text, bool end)
-{
-	struct tag_reader *t = arg;
-	if (!end)
-		return 0;
-	if (text && strcmp(path, "Tagging/TagSet/Tag/Key") == 0)
-		snprintf(t->key, sizeof(t->key), "%s", text);
-	else if (text && strcmp(path, "Tagging/TagSet/Tag/Value") == 0)
-		snprintf(t->value, sizeof(t->value), "%s", text);
-	else if (strcmp(path, "Tagging/TagSet/Tag") == 0) {
-		t->e = add_tag(t->tags, t->key, t->value);
-		t->key[0] = t->value[0] = '\0';
-		return t->e ? -1 : 0;
-	} else if (strncmp(path, "Tagging", 7) != 0)
-		return -1;
-	return 0;
-}
-
 static void tags_with_body(struct s3_request *r, struct str body)
 {
-	struct tag_reader t = {.tags = json_object()};
-	struct err err = ERR_INIT;
-	if (xml_read(body.data, body.len, tag_element, &t, &err) < 0) {
-		json_decref(t.tags);
-		reply_error(r, t.e ? t.e : S3_MALFORMED_XML, NULL);
+	json_t *tags = json_object();
+	enum s3_error e = document_tags(body, tags);
+	if (e) {
+		json_decref(tags);
+		reply_error(r, e, NULL);
 		return;
 	}
 	struct put_work *w = put_work_new(r, tags_write_run, tags_write_done);
-	w->tags = t.tags;
+	w->tags = tags;
 	work_start(&w->work);
 }
 

@@ -96,9 +96,8 @@ char *request_decode(struct s3_request *r, const char *text, size_t len)
 }
 
 /* The values of a header that comes several times are joined by commas (RFC 9110, section 5.3). */
-static void add_header(void *arg, const char *name, const char *value)
+void request_add_header(struct s3_request *r, const char *name, const char *value)
 {
-	struct s3_request *r = arg;
 	struct arena *a = &r->x->arena;
 	char *lower = arena_strndup(a, name, strlen(name));
 	for (char *p = lower; *p; p++)
@@ -111,6 +110,11 @@ static void add_header(void *arg, const char *name, const char *value)
 	if (r->header_count < S3_HEADERS_MAX)
 		r->headers[r->header_count++] =
 		    (struct s3_pair){lower, arena_strndup(a, value, strlen(value))};
+}
+
+static void add_header(void *arg, const char *name, const char *value)
+{
+	request_add_header(arg, name, value);
 }
 
 const char *request_query(const struct s3_request *r, const char *name)
@@ -160,9 +164,13 @@ static const char *host_bucket(struct s3_request *r)
 
 enum s3_error request_read(struct s3_request *r)
 {
-	const char *target = r->x->target;
-	size_t path = strcspn(target, "?");
 	http_headers_each(r->x, add_header, r);
+	return request_parse(r, r->x->target);
+}
+
+enum s3_error request_parse(struct s3_request *r, const char *target)
+{
+	size_t path = strcspn(target, "?");
 	if (target[0] != '/')
 		return S3_INVALID_REQUEST;
 	r->path = decode(&r->x->arena, target, path, false);

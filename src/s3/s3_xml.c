@@ -107,11 +107,13 @@ static void stop(struct reader *w)
 static void on_start(void *arg, const XML_Char *name, const XML_Char **attributes)
 {
 	struct reader *w = arg;
+	if (w->result < 0)
+		return;
 	const char *colon = strrchr(name, ':'); /* a name space's prefix means nothing to us */
 	if (colon)
 		name = colon + 1;
 	size_t at = w->depth ? w->path_len[w->depth - 1] : 0;
-	if (w->depth == DEPTH_MAX || at + strlen(name) + 2 > sizeof(w->path)) {
+	if (!*name || w->depth == DEPTH_MAX || at + strlen(name) + 2 > sizeof(w->path)) {
 		stop(w);
 		return;
 	}
@@ -128,6 +130,8 @@ static void on_start(void *arg, const XML_Char *name, const XML_Char **attribute
 static void on_end(void *arg, const XML_Char *name)
 {
 	struct reader *w = arg;
+	if (w->result < 0) /* expat ends an empty element although its begin stopped the parser */
+		return;
 	w->depth--;
 	w->path[w->path_len[w->depth]] = '\0';
 	if (w->fn(w->arg, w->path, w->has_children[w->depth] ? NULL : buf_str(&w->text), true) < 0)
@@ -140,6 +144,8 @@ static void on_end(void *arg, const XML_Char *name)
 static void on_text(void *arg, const XML_Char *s, int len)
 {
 	struct reader *w = arg;
+	if (w->result < 0)
+		return;
 	if (w->text.len + (size_t)len > TEXT_MAX)
 		stop(w);
 	else
