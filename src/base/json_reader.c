@@ -109,9 +109,18 @@ int json_reader_end(struct json_reader *r, struct err *err)
 	return err_set(err, r->err.code, "%s", r->err.msg);
 }
 
+/* By address: keys are literals, and one that is noted twice does no harm. */
+static bool is_noted(const struct json_reader *r, const char *key)
+{
+	for (size_t i = 0; i < r->known_count; i++)
+		if (r->known[i] == key)
+			return true;
+	return false;
+}
+
 const json_t *json_get_any(struct json_reader *r, const char *key)
 {
-	if (!is_known(r, key)) {
+	if (!is_noted(r, key)) {
 		assert(r->known_count < JSON_READER_KEYS_MAX);
 		r->known[r->known_count++] = key;
 	}
