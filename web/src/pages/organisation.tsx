@@ -44,8 +44,10 @@ export function OrganisationPage() {
 function Panel(props: { title: string; heads: string[]; rows: ComponentChildren[][]; hint: string; error?: Error | undefined }) {
   const { title, heads, rows, hint, error } = props;
   return (
-    <section>
-      <h2>{title}</h2>
+    <section class="panel">
+      <header>
+        <h2>{title}</h2>
+      </header>
       {error && <Failure error={error} />}
       {rows.length > 0 && (
         <table class="table">
