@@ -242,10 +242,25 @@ static void job_found_removal(void *arg, const struct ctl_result *result, const 
 	api_work(m->api, remove_objects, objects_removed, m);
 }
 
+/* Nothing is removed for a key that was another request's. */
+static void key_known(void *arg, const struct ctl_result *result, const struct err *err)
+{
+	struct http_exchange *x = arg;
+	struct api *a = x->app;
+	if (err->code)
+		http_reply_error(x, err);
+	else
+		ctl_job_get(a->config.ctl, api_principal(x), http_param(x, "job"), job_found_removal, x);
+}
+
 static void delete_job(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_job_get(a->config.ctl, api_principal(x), http_param(x, "job"), job_found_removal, x);
+	struct ctl_idempotency idem = api_idempotency(x);
+	if (idem.key)
+		ctl_key_check(a->config.ctl, api_principal(x), &idem, key_known, x);
+	else
+		ctl_job_get(a->config.ctl, api_principal(x), http_param(x, "job"), job_found_removal, x);
 }
 
 /* ---- metrics ---- */

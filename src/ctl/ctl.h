@@ -105,6 +105,10 @@ void ctl_job_submit_batch(struct ctl *c, const struct principal *who, struct job
 			  ctl_batch_fn *done, void *arg);
 void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id,
 		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+/* Before a call that has to do something else first: ERR_CONFLICT when the key was another request's,
+ * ERR_INVALID when it is no key. Answers without a noun. */
+void ctl_key_check(struct ctl *c, const struct principal *who, const struct ctl_idempotency *idem,
+		   ctl_done_fn *done, void *arg);
 /* ERR_STATE when live. With a key, also a success without a job: it was deleted by the first request. */
 void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id,
 		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);

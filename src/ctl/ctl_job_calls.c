@@ -172,6 +172,29 @@ void ctl_job_cancel(struct ctl *c, const struct principal *who, const char *id,
 
 /* ---- delete ---- */
 
+static int key_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	char id[16];
+	return store_idempotency_find(tx, call->who.org, call->key, call->body_sha256, call->now_ms, id, err);
+}
+
+static void key_finish(struct ctl_op *op, int r, const struct err *err)
+{
+	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
+	call_answer(call, &(struct ctl_result){.replayed = r > 0}, r < 0 ? err : NULL);
+}
+
+void ctl_key_check(struct ctl *c, const struct principal *who, const struct ctl_idempotency *idem,
+		   ctl_done_fn *done, void *arg)
+{
+	struct ctl_call *call = call_new(who, NULL, idem, done, arg);
+	call->now_ms = ctl_wall(c);
+	call->op.run = key_run;
+	call->op.finish = key_finish;
+	call_submit(c, call);
+}
+
 static int delete_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);

@@ -100,6 +100,8 @@ class Once(unittest.TestCase):
     def test_a_key_belongs_to_one_request(self):
         a, b = submit("one-a").json["id"], submit("one-b").json["id"]
         key = {"Idempotency-Key": "one"}
+        output = f"/api/v1/store/default/jobs/{b}/output/kept"
+        self.assertEqual(server.call("PUT", output, b"kept").status, 201)
         self.assertEqual(server.call("POST", f"/api/v1/jobs/{a}/cancel", headers=key).status, 202)
         for method, path, body in (("POST", f"/api/v1/jobs/{b}/cancel", None), ("DELETE", f"/api/v1/jobs/{b}", None),
                                    ("POST", "/api/v1/jobs", {"command": ["true"], "cpu": cores})):
@@ -108,6 +110,7 @@ class Once(unittest.TestCase):
             answer = server.call(method, path, body, headers=key)
             self.assertEqual((answer.status, answer.code), (409, "conflict"), (method, path))
         self.assertEqual(server.get(f"/api/v1/jobs/{b}").status, 200)
+        self.assertEqual(server.get(output).body, b"kept")
 
     def test_deleting_what_is_not_there_is_no_success(self):
         self.assertEqual(server.call("DELETE", "/api/v1/jobs/nobody", headers={"Idempotency-Key": "nobody"}).status, 404)
