@@ -93,6 +93,17 @@ static int run_text(struct store_tx *tx, const char *sql, const char *what, stru
 	return r;
 }
 
+/* What is due, and then 'sql', as one text. */
+static int flush_control(struct store_tx *tx, const char *sql, struct err *err)
+{
+	struct postgres_db *d = db_of(tx);
+	char text[96];
+	snprintf(text, sizeof(text), "%s%s%s", d->release_due ? "RELEASE request; " : "",
+		 d->save_due ? "SAVEPOINT request; " : "", sql);
+	d->release_due = d->save_due = false;
+	return *text ? run_text(tx, text, "running a statement", err) : 0;
+}
+
 int postgres_number(struct store_tx *tx, const char *sql, int64_t *ret, struct err *err)
 {
 	struct postgres_db *d = db_of(tx);
@@ -117,6 +128,9 @@ static int postgres_prepare(struct store_tx *tx, const char *sql, const char *fm
 	Oid types[VALUES_MAX];
 	char name[24];
 	int count = (int)strlen(fmt);
+	int flushed = flush_control(tx, "", err);
+	if (flushed < 0)
+		return flushed;
 	if (count > VALUES_MAX)
 		return err_set(err, ERR_INTERNAL, "a statement has more than %d values", VALUES_MAX);
 	for (int i = 0; i < count; i++)
@@ -167,12 +181,59 @@ static int postgres_bind_int(struct sql_stmt *base, int index, int64_t value, st
 	return 0;
 }
 
+/* The next result of a pipeline, and the NULL that ends each; NULL when the connection broke. */
+static PGresult *next_result(struct postgres_db *d)
+{
+	PGresult *result = d->pq->PQgetResult(d->conn);
+	if (result && d->pq->PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		d->pq->PQclear(d->pq->PQgetResult(d->conn));
+	return result;
+}
+
+/* What is due and the statement in one round trip. The first that fails makes the others fail, too. */
+static PGresult *run_with_control(struct postgres_db *d, const struct postgres_stmt *st)
+{
+	static const char *const due[] = {"RELEASE request", "SAVEPOINT request"};
+	const bool is_due[] = {d->release_due, d->save_due};
+	PGresult *first_bad = NULL, *last = NULL;
+	d->release_due = d->save_due = false;
+	bool sent = d->pq->PQenterPipelineMode(d->conn) == 1;
+	for (size_t i = 0; i < ARRAY_LEN(due) && sent; i++)
+		sent = !is_due[i] ||
+		       d->pq->PQsendQueryParams(d->conn, due[i], 0, NULL, NULL, NULL, NULL, 0) == 1;
+	sent = sent &&
+	       d->pq->PQsendQueryPrepared(d->conn, st->name, st->count, (const char *const *)st->values, NULL,
+					  NULL, 0) == 1 &&
+	       d->pq->PQpipelineSync(d->conn) == 1;
+	for (size_t i = 0; i <= ARRAY_LEN(due) && sent; i++) {
+		if (i < ARRAY_LEN(due) && !is_due[i])
+			continue;
+		last = next_result(d);
+		if (i == ARRAY_LEN(due) || !last)
+			break;
+		if (!first_bad && !is_good(d, last))
+			first_bad = last;
+		else
+			d->pq->PQclear(last);
+	}
+	if (sent && last)
+		d->pq->PQclear(next_result(d)); /* of the synchronisation */
+	d->pq->PQexitPipelineMode(d->conn);
+	if (!first_bad)
+		return last;
+	d->pq->PQclear(last);
+	return first_bad;
+}
+
 static int execute(struct postgres_stmt *st, struct err *err)
 {
 	struct store_tx *tx = st->base.tx;
 	struct postgres_db *d = db_of(tx);
-	st->result = d->pq->PQexecPrepared(d->conn, st->name, st->count, (const char *const *)st->values,
-					   NULL, NULL, 0);
+	if (d->release_due || d->save_due)
+		st->result = run_with_control(d, st);
+	else
+		st->result = d->pq->PQexecPrepared(d->conn, st->name, st->count,
+						   (const char *const *)st->values, NULL, NULL, 0);
 	if (!is_good(d, st->result))
 		return postgres_error(tx, st->result, err, "running a statement");
 	st->row = -1;
@@ -355,31 +416,61 @@ static void postgres_close(struct store *s)
 
 /* ---- transactions ---- */
 
-static const char *const control_sql[SQL_CONTROL_COUNT] = {
-    [SQL_BEGIN] = "BEGIN",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_SAVE] = "SAVEPOINT request",
-    [SQL_UNDO] = "ROLLBACK TO request",
-    [SQL_RELEASE] = "RELEASE request",
-};
-
-/* When the connection breaks during COMMIT nobody knows what is on the disk, as after a failed fsync. */
-static int postgres_control(struct store_tx *tx, enum sql_control what, struct err *err)
+/* The answer to COMMIT in a transaction that has failed is success, and 'ROLLBACK'. When the connection
+ * breaks nobody knows what is on the disk, as after a failed fsync. */
+static int commit(struct store_tx *tx, struct err *err)
 {
 	struct postgres_db *d = db_of(tx);
-	if (what == SQL_BEGIN && d->is_lost) {
-		int r = connect_session(tx, err);
-		if (r < 0)
-			return r;
-	}
-	int r = run_text(tx, control_sql[what], "running a statement", err);
-	if (r < 0 && what == SQL_COMMIT && d->is_lost)
+	int r = d->release_due ? flush_control(tx, "", err) : 0;
+	if (r < 0)
+		return r;
+	PGresult *result = d->pq->PQexec(d->conn, "COMMIT");
+	if (!is_good(d, result))
+		r = postgres_error(tx, result, err, "committing");
+	else if (strcmp(d->pq->PQcmdStatus(result), "COMMIT") != 0)
+		r = err_set(err, ERR_INTERNAL, "metadata store: the transaction was rolled back");
+	d->pq->PQclear(result);
+	if (r < 0 && d->is_lost)
 		return err_set(err, ERR_IO,
 			       "the connection to the database %s was lost during a commit, whose outcome "
 			       "is unknown",
 			       d->label);
 	return r;
+}
+
+static int begin(struct store_tx *tx, struct err *err)
+{
+	struct postgres_db *d = db_of(tx);
+	d->release_due = d->save_due = false;
+	int r = d->is_lost ? connect_session(tx, err) : 0;
+	return r < 0 ? r : run_text(tx, "BEGIN", "beginning a transaction", err);
+}
+
+/* The savepoint of a request and its release wait for the next statement: a round trip less for each. */
+static int postgres_control(struct store_tx *tx, enum sql_control what, struct err *err)
+{
+	struct postgres_db *d = db_of(tx);
+	bool nothing_ran = d->save_due;
+	switch (what) {
+	case SQL_BEGIN:
+		return begin(tx, err);
+	case SQL_COMMIT:
+		return commit(tx, err);
+	case SQL_ROLLBACK:
+		d->release_due = d->save_due = false;
+		return run_text(tx, "ROLLBACK", "rolling back", err);
+	case SQL_SAVE:
+		d->save_due = true;
+		return 0;
+	case SQL_UNDO:
+		return nothing_ran ? 0 : run_text(tx, "ROLLBACK TO request", "rolling back", err);
+	case SQL_RELEASE:
+		d->release_due = d->release_due || !nothing_ran;
+		d->save_due = false;
+		return 0;
+	default:
+		return err_set(err, ERR_INTERNAL, "unknown control %d", what);
+	}
 }
 
 static bool postgres_in_transaction(const struct store_tx *tx)
@@ -392,7 +483,8 @@ static bool postgres_in_transaction(const struct store_tx *tx)
 static int postgres_script(struct store_tx *tx, const char *sql, struct err *err)
 {
 	CLEANUP(free) char *theirs = dialect_postgres(sql);
-	return run_text(tx, theirs, "running a statement", err);
+	int r = flush_control(tx, "", err);
+	return r < 0 ? r : run_text(tx, theirs, "running a statement", err);
 }
 
 static int postgres_tend(struct store *s, struct err *err)

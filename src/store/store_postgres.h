@@ -10,12 +10,13 @@
 struct postgres_db {
 	const struct pq *pq;
 	PGconn *conn;
-	char *url, *password; /* owned */
-	char label[200];      /* host and database, for people */
-	unsigned prepared;    /* names of statements */
-	char *address;	      /* owned; where other servers find this one */
-	int64_t epoch;	      /* of our lease; 0 = none yet */
-	bool is_lost;	      /* the next transaction connects again */
+	char *url, *password;	    /* owned */
+	char label[200];	    /* host and database, for people */
+	unsigned prepared;	    /* names of statements */
+	char *address;		    /* owned; where other servers find this one */
+	int64_t epoch;		    /* of our lease; 0 = none yet */
+	bool release_due, save_due; /* not sent yet: they travel with the next statement */
+	bool is_lost;		    /* the next transaction connects again */
 };
 
 /* The first column of the first row as a number. 1 = found, 0 = no row. Without the cache of statements. */

@@ -11,22 +11,29 @@
 
 #define PQ_TABLE(X)                                                                                          \
 	X(PQclear)                                                                                           \
+	X(PQcmdStatus)                                                                                       \
 	X(PQcmdTuples)                                                                                       \
 	X(PQconnectdbParams)                                                                                 \
 	X(PQconninfoFree)                                                                                    \
 	X(PQconninfoParse)                                                                                   \
+	X(PQenterPipelineMode)                                                                               \
 	X(PQerrorMessage)                                                                                    \
 	X(PQexec)                                                                                            \
 	X(PQexecParams)                                                                                      \
 	X(PQexecPrepared)                                                                                    \
+	X(PQexitPipelineMode)                                                                                \
 	X(PQfinish)                                                                                          \
+	X(PQgetResult)                                                                                       \
 	X(PQgetisnull)                                                                                       \
 	X(PQgetlength)                                                                                       \
 	X(PQgetvalue)                                                                                        \
 	X(PQntuples)                                                                                         \
+	X(PQpipelineSync)                                                                                    \
 	X(PQprepare)                                                                                         \
 	X(PQresultErrorField)                                                                                \
 	X(PQresultStatus)                                                                                    \
+	X(PQsendQueryPrepared)                                                                               \
+	X(PQsendQueryParams)                                                                                 \
 	X(PQserverVersion)                                                                                   \
 	X(PQsetNoticeProcessor)                                                                              \
 	X(PQstatus)                                                                                          \
