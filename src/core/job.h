@@ -85,6 +85,12 @@ enum network_mode {
 };
 const char *network_word(enum network_mode m);
 
+#define JOB_WRITES_MAX 16 /* addresses that one job may name */
+/* What the program may write in the store beside its own places (core/store_layout.h). */
+struct job_store {
+	char **write; /* fds:// addresses of buckets, folders and objects */
+};
+
 #define JOB_LABELS_MAX 16 /* that one job may ask of a node */
 
 /* What the user asked for; JSON of POST /api/v1/jobs and of job.yaml (same fields). Immutable after
@@ -118,6 +124,7 @@ struct job_spec {
 	char **node_labels;	  /* "key=value" that a node must have, all of them */
 	int64_t max_processes;	  /* pids limit, default 1024 */
 	enum network_mode network;
+	struct job_store store;
 };
 void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);

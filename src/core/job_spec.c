@@ -79,7 +79,9 @@ static const char *const fail_words[] = {
 	X("max_processes", FIELD_INT, max_processes, .min = 1, .max = 65536, .number = 1024,                 \
 	  .about = "Limit of processes and threads.")                                                        \
 	X("network", FIELD_WORD, network, .words = network_words,                                            \
-	  .about = "'egress' for outgoing traffic only, 'none' for no network.")
+	  .about = "'egress' for outgoing traffic only, 'none' for no network.")                             \
+	X("store", FIELD_GROUP, store, .group = store_fields,                                                \
+	  .about = "What the program may write in the store beside its own places.")
 
 static const struct field backoff_fields[] = {{.key = "initial",
 					       .type = FIELD_DURATION,
@@ -123,6 +125,15 @@ static const struct field retry_fields[] = {
      .offset = offsetof(struct job_retry, backoff),
      .group = backoff_fields,
      .about = "Waits between attempts."},
+    {.key = NULL}};
+
+static const struct field store_fields[] = {
+    {.key = "write",
+     .type = FIELD_STRINGS,
+     .offset = offsetof(struct job_store, write),
+     .cap = 1200,
+     .check = spec_check_uri,
+     .about = "Addresses (fds://) of the organisation's buckets, folders and objects."},
     {.key = NULL}};
 
 static const struct field fields[] = {
@@ -203,6 +214,8 @@ static int check_whole(const struct job_spec *s, struct err *err)
 			       CORE_ARGS_MAX);
 	if (strings_count(s->node_labels) > JOB_LABELS_MAX)
 		return err_set(err, ERR_INVALID, "node_labels has more than %d items", JOB_LABELS_MAX);
+	if (strings_count(s->store.write) > JOB_WRITES_MAX)
+		return err_set(err, ERR_INVALID, "store.write has more than %d addresses", JOB_WRITES_MAX);
 	if (s->deadline_ms && s->deadline_ms <= s->start_after_ms)
 		return err_set(err, ERR_INVALID,
 			       "deadline is not after start_after; give the job time to run");

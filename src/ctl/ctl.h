@@ -60,6 +60,12 @@ int ctl_authenticate(struct ctl *c, const char *token, struct principal *ret, st
  */
 int ctl_principal(struct ctl *c, const char *key_id, struct principal *ret, struct err *err);
 
+/* The attempt of a job that runs now, and what the job's user may do: for the program's own access to the
+ * store. *ret is a view until the loop's next turn. ERR_UNAUTHENTICATED: that attempt is not live, or not the
+ * present one, or its user or organisation is gone. */
+int ctl_attempt_find(struct ctl *c, const char *id, int64_t attempt, const struct job **ret,
+		     enum role *ret_role, struct err *err);
+
 /* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the
  * first answer again (replayed true); other digest → ERR_CONFLICT. */
 struct ctl_idempotency {

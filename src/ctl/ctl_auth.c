@@ -166,6 +166,31 @@ int ctl_principal(struct ctl *c, const char *key_id, struct principal *ret, stru
 	return 0;
 }
 
+/* A few, looked for only when the organisation has no user of that name. */
+static bool is_platform_user(struct ctl *c, const char *name)
+{
+	const char *key;
+	void *value;
+	for (size_t i = 0; map_next(c->users, &i, &key, &value);) {
+		const struct user *u = value;
+		if (u->is_platform && u->role == ROLE_ADMIN && strcmp(u->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int auth_role_of(struct ctl *c, const char *org, const char *user, enum role *ret, struct err *err)
+{
+	char name[USER_KEY_MAX];
+	user_key(org, user, name);
+	const struct user *u = map_get(c->users, name);
+	const struct org *o = map_get(c->orgs, org);
+	if (!o || o->state != ORG_ACTIVE || (!u && !is_platform_user(c, user)))
+		return err_set(err, ERR_UNAUTHENTICATED, "user '%s' of organisation '%s' is gone", user, org);
+	*ret = u ? u->role : ROLE_ADMIN;
+	return 0;
+}
+
 int auth_may_change(const struct principal *who, struct err *err)
 {
 	if (who->role == ROLE_VIEWER)

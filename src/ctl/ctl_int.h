@@ -274,6 +274,9 @@ void notify_service(struct ctl_service *cs);
 void notify_service_soon(struct ctl_service *cs);
 
 /* ctl_auth.c */
+/* What a user may do in an organisation, which may be an administrator of the platform from another one;
+ * ERR_UNAUTHENTICATED when one of them is gone. */
+int auth_role_of(struct ctl *c, const char *org, const char *user, enum role *ret, struct err *err);
 int auth_load(struct store_tx *tx, struct ctl *c, struct err *err);
 int auth_may_change(const struct principal *who, struct err *err);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "core/store_layout.h"
 
 #define SECRET_FILE "store-secret"
 #define PEM_MAX (1024 * 1024)
@@ -44,10 +45,33 @@ static void derive(const struct server_s3 *s, const char *key_id, char ret[S3_SE
 	snprintf(ret, S3_SECRET_MAX + 1, "%.40s", hex); /* 160 bits, the length of Amazon's */
 }
 
+/* The program of a job: it reads what its user reads, and writes its own places and those that its
+ * specification names. */
+static int find_job_key(struct server_s3 *s, const char *access_key, struct s3_key *ret, struct err *err)
+{
+	char id[16];
+	int64_t attempt;
+	enum role role;
+	const struct job *job;
+	if (!store_job_key_parse(access_key, id, &attempt))
+		return err_set(err, ERR_UNAUTHENTICATED, "'%.40s' is not the key of an attempt", access_key);
+	int r = ctl_attempt_find(s->ctl, id, attempt, &job, &role, err);
+	if (r < 0)
+		return r;
+	derive(s, access_key, ret->secret);
+	snprintf(ret->org, sizeof(ret->org), "%s", job->org);
+	snprintf(ret->user, sizeof(ret->user), "%s", job->user);
+	ret->may_write = role >= ROLE_MEMBER;
+	ret->writes = store_job_writes(job);
+	return 0;
+}
+
 static int find_key(void *arg, const char *access_key, struct s3_key *ret, struct err *err)
 {
 	struct server_s3 *s = arg;
 	struct principal who;
+	if (strncmp(access_key, "job.", 4) == 0)
+		return find_job_key(s, access_key, ret, err);
 	int r = ctl_principal(s->ctl, access_key, &who, err);
 	if (r < 0)
 		return r;

@@ -117,7 +117,7 @@ static enum s3_error choose(struct s3_request *r)
 	for (const struct s3_operation *o = s3_operations; o->method; o++)
 		if (matches(r, o, subresource)) {
 			r->operation = o;
-			return o->changes && !r->who.may_write ? S3_ACCESS_DENIED : S3_OK;
+			return scope_check(r);
 		}
 	return subresource ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
 }

@@ -32,6 +32,9 @@ struct s3_key {
 	char org[CORE_NAME_MAX + 1];
 	char user[CORE_NAME_MAX + 1];
 	bool may_write;
+	/* Of the program of a job: nothing but objects at and below these fds:// addresses may be written.
+	 * Owned, NULL-terminated; NULL = everywhere. */
+	char **writes;
 };
 struct s3_config {
 	struct loop *loop; /* kept, as all that follows */
@@ -40,7 +43,8 @@ struct s3_config {
 	int port;	     /* 0 = any */
 	const char *domain;  /* of virtual-host style: BUCKET.domain; NULL = path style only */
 	const char *tls_certificate, *tls_key; /* PEM; NULL = no TLS */
-	/* ERR_UNAUTHENTICATED when there is no such key, or no longer. On the loop's thread, at once. */
+	/* ERR_UNAUTHENTICATED when there is no such key, or no longer. On the loop's thread, at once. ret is
+	 * zero before; what it owns goes with the request. */
 	int (*find_key)(void *arg, const char *access_key, struct s3_key *ret, struct err *err);
 	void *find_key_arg;
 	struct clock *clock; /* of dates in signatures; NULL = real */

@@ -180,6 +180,11 @@ int chunks_take(struct s3_chunks *c, const char *data, size_t len, struct err *e
 enum s3_error chunks_end(struct s3_chunks *c); /* after the last byte: is it whole, is its trailer signed? */
 void chunks_done(struct s3_chunks *c);
 
+/* s3_scope.c: what the key may change. Asked once, before every handler of r->operation; handlers whose body
+ * names the keys ask for each of them as well. */
+bool scope_may_write(const struct s3_request *r, const char *bucket, const char *key);
+enum s3_error scope_check(const struct s3_request *r);
+
 /* s3_reply.c */
 int s3_status(enum s3_error e);
 const char *error_word(enum s3_error e);

@@ -111,7 +111,7 @@ struct put_work {
 	char *attributes; /* owned */
 	json_t *tags;	  /* owned; NULL = none are to be set */
 	struct blob_removal *items;
-	size_t count;
+	size_t count, denied; /* the last 'denied' ones are not to be tried */
 	bool quiet;
 };
 
@@ -243,7 +243,10 @@ static void delete_run(struct s3_work *work)
 {
 	struct put_work *w = CONTAINER_OF(work, struct put_work, work);
 	struct s3_request *r = work->r;
-	result(work, OPS(r)->remove_many(STORE(r), r->who.org, r->bucket, w->items, w->count, &work->err));
+	size_t count = w->count - w->denied;
+	if (count)
+		result(work,
+		       OPS(r)->remove_many(STORE(r), r->who.org, r->bucket, w->items, count, &work->err));
 }
 
 static void delete_done(struct s3_work *work)
@@ -307,6 +310,23 @@ static void delete_many_done(struct s3_work *work)
 	put_work_free(w);
 }
 
+/* Those that the key may not remove go to the end, each with its error. */
+static void deny_outside(struct put_work *w)
+{
+	struct s3_request *r = w->work.r;
+	for (size_t i = 0; i < w->count - w->denied;) {
+		struct blob_removal *item = &w->items[i];
+		if (scope_may_write(r, r->bucket, item->key)) {
+			i++;
+			continue;
+		}
+		struct blob_removal *last = &w->items[w->count - ++w->denied], outside = *item;
+		*item = *last;
+		err_set(&outside.err, ERR_DENIED, "Access Denied");
+		*last = outside;
+	}
+}
+
 static void delete_with_body(struct s3_request *r, struct str body)
 {
 	struct put_work *w = put_work_new(r, delete_run, delete_many_done);
@@ -317,6 +337,7 @@ static void delete_with_body(struct s3_request *r, struct str body)
 		reply_error(r, e, NULL);
 		return;
 	}
+	deny_outside(w);
 	work_start(&w->work);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -30,6 +31,8 @@ const char *error_word(enum s3_error e)
 void request_free(struct s3_request *r)
 {
 	json_decref(r->attributes);
+	strings_free(r->who.writes);
+	explicit_bzero(r->who.secret, sizeof(r->who.secret));
 	free(r->work);
 	free(r);
 }
@@ -82,6 +85,8 @@ enum s3_error error_of(const struct err *err, enum s3_error not_found)
 		return S3_OK;
 	case ERR_NOT_FOUND:
 		return not_found;
+	case ERR_DENIED:
+		return S3_ACCESS_DENIED;
 	case ERR_STATE:
 		return S3_PRECONDITION_FAILED;
 	case ERR_INVALID:

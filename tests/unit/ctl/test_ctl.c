@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
-#include "ctl/ctl_int.h"
+#include "ctl/ctl_admin_int.h"
 #include "sim/sim.h"
 
 /* ---- tokens ---- */
@@ -145,6 +145,44 @@ TEST(every_move_is_an_event)
 			    "Warning:failed:controller ");
 	assert_int_equal(events(s, "other", q.id).code, ERR_NOT_FOUND);
 	assert_int_equal(events(s, "default", "model/none").code, ERR_NOT_FOUND);
+	sim_free(s);
+}
+
+/* ---- the attempt that runs ---- */
+
+TEST(only_the_present_attempt_of_a_live_job_is_found)
+{
+	struct sim *s = sim_new();
+	struct keys keys;
+	struct err err = ERR_INIT;
+	const struct job *job = NULL;
+	enum role role;
+	EXPECT_OK(store_run(s->store, make_keys, &keys, &err), &err);
+	sim_crash(s);
+	sim_start(s);
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 5 * SEC, .fail = FAIL_USER, .fails = 1});
+	struct sim_request q = sim_submit(s, "a", .max_retries = 1);
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 0, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
+	sim_until_state(s, "a", JOB_RUNNING);
+	EXPECT_OK(ctl_attempt_find(s->ctl, q.id, 1, &job, &role, &err), &err);
+	assert_string_equal(job->id, q.id);
+	assert_int_equal(role, ROLE_ADMIN);
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 2, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
+	EXPECT_ERR(ctl_attempt_find(s->ctl, "j999", 1, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
+	/* Between the attempts there is none. */
+	sim_until_state(s, "a", JOB_QUEUED);
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 1, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
+	sim_until_state(s, "a", JOB_RUNNING);
+	EXPECT_OK(ctl_attempt_find(s->ctl, q.id, 2, &job, &role, &err), &err);
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 1, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
+	/* Another server finds the same. */
+	sim_crash(s);
+	sim_start(s);
+	EXPECT_OK(ctl_attempt_find(s->ctl, q.id, 2, &job, &role, &err), &err);
+	auth_drop_user(s->ctl, "default", "ada");
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 2, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "gone");
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_ERR(ctl_attempt_find(s->ctl, q.id, 2, &job, &role, &err), ERR_UNAUTHENTICATED, &err, "run");
 	sim_free(s);
 }
 
