@@ -132,6 +132,11 @@ static int64_t end_of(const struct slow *w, const struct sched_item *r)
 	return length ? w->c->now_ms + length : INT64_MAX;
 }
 
+static bool ends_before(const struct slow *w, const struct sched_item *a, const struct sched_item *b)
+{
+	return end_of(w, a) != end_of(w, b) ? end_of(w, a) < end_of(w, b) : a->seq < b->seq;
+}
+
 static void keep_place(struct slow *w, const struct sched_item *item)
 {
 	bool is_gone[2 * ITEMS] = {false};
@@ -139,8 +144,8 @@ static void keep_place(struct slow *w, const struct sched_item *item)
 	for (size_t round = 0; round <= w->run_count; round++) {
 		size_t first = 2 * ITEMS;
 		for (size_t i = 0; i < w->run_count; i++)
-			if (!is_gone[i] && (first == 2 * ITEMS ||
-					    end_of(w, w->runs[i].item) < end_of(w, w->runs[first].item)))
+			if (!is_gone[i] &&
+			    (first == 2 * ITEMS || ends_before(w, w->runs[i].item, w->runs[first].item)))
 				first = i;
 		if (first == 2 * ITEMS)
 			break;
