@@ -22,9 +22,10 @@
 
 /* What a platform cannot make again. Environments can be made again, tasks are for as long as they run,
  * secrets are made anew. */
-static const char *const kept[] = {"objects", "checkpoints", "uids.json"};
-/* Uploads that are not whole, and locks. */
-static const char *const left_out[] = {"objects/tmp", "objects/lock"};
+static const char *const kept[] = {"checkpoints", "uids.json"};
+/* Of the object store its log and data files are the truth; the index is made again. */
+static const char *const kept_of_objects[] = {"format", "epoch"};
+#define SEGMENT_NAME_MAX 64
 
 struct writer {
 	struct archive *a;
@@ -156,9 +157,6 @@ static int put_entry(struct writer *w, int dir_fd, const char *name, const char 
 		     struct err *err)
 {
 	struct stat st;
-	for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
-		if (!strcmp(path, left_out[i]))
-			return 0;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "cannot look at '%s'", path);
 	if (S_ISLNK(st.st_mode))
@@ -175,6 +173,54 @@ static int put_entry(struct writer *w, int dir_fd, const char *name, const char 
 	int folder = fd;
 	fd = -1;
 	return r < 0 ? (close(folder), r) : put_folder(w, folder, path, depth, err);
+}
+
+/* The segment that follows 'last' in order, by its name; false when there is none. */
+static bool next_segment(int dir_fd, const char *last, char ret[SEGMENT_NAME_MAX])
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(dir) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	ret[0] = 0;
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (e->d_name[0] != '.' && strlen(e->d_name) < SEGMENT_NAME_MAX &&
+		    strcmp(e->d_name, last) > 0 && (!*ret || strcmp(e->d_name, ret) < 0))
+			snprintf(ret, SEGMENT_NAME_MAX, "%s", e->d_name);
+	return *ret != 0;
+}
+
+/* In ascending order, and the newest one last: what compaction takes out of a segment before we come to it
+ * has been written again at the end of the log, which is read after that. */
+static int put_segments(struct writer *w, int objects_fd, struct err *err)
+{
+	char name[SEGMENT_NAME_MAX], last[SEGMENT_NAME_MAX] = "";
+	struct stat st;
+	CLEANUP(fd) int fd = openat(objects_fd, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "cannot open 'objects/segments'");
+	int r = put_header(w, "objects/segments", &st, NULL, err);
+	while (r >= 0 && next_segment(fd, last, name)) {
+		CLEANUP(free) char *path = mem_printf("objects/segments/%s", name);
+		r = put_entry(w, fd, name, path, 0, err);
+		memcpy(last, name, sizeof(last));
+	}
+	return r;
+}
+
+/* The log before the data files that it names: those are there before their record is. */
+static int put_objects(struct writer *w, int root_fd, struct err *err)
+{
+	struct stat st;
+	CLEANUP(fd) int fd = openat(root_fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "cannot open 'objects'");
+	int r = put_header(w, "objects", &st, NULL, err);
+	for (size_t i = 0; i < ARRAY_LEN(kept_of_objects) && r >= 0; i++) {
+		CLEANUP(free) char *path = mem_printf("objects/%s", kept_of_objects[i]);
+		r = put_entry(w, fd, kept_of_objects[i], path, 0, err);
+	}
+	if (r >= 0)
+		r = put_segments(w, fd, err);
+	return r < 0 ? r : put_entry(w, fd, "files", "objects/files", 0, err);
 }
 
 static int put_text(struct writer *w, const char *path, const char *text, size_t len, struct err *err)
@@ -217,6 +263,8 @@ static int put_all(struct writer *w, const char *data_folder, const json_t *head
 	int r = put_text(w, BACKUP_HEAD, text.data, text.len, err);
 	if (r >= 0 && metadata)
 		r = put_metadata(w, metadata, err);
+	if (r >= 0)
+		r = put_objects(w, root, err);
 	for (size_t i = 0; i < ARRAY_LEN(kept) && r >= 0; i++)
 		r = put_entry(w, root, kept[i], kept[i], 0, err);
 	return r < 0 ? r : put_manifest(w, err);

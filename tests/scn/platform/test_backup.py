@@ -125,7 +125,7 @@ class Backup(platform.Case):
         with tarfile.open(backup) as archive:
             names = archive.getnames()
         self.assertEqual((names[0], names[1], names[-1]), ("backup.json", "meta.db", "manifest"))
-        self.assertFalse([n for n in names if n.startswith(("tasks", "envs", "run", "root-token", "objects/tmp"))])
+        self.assertFalse([n for n in names if n.startswith(("tasks", "envs", "run", "root-token", "objects/index", "objects/lock", "objects/clean"))])
 
     def test_what_is_there_is_never_overwritten(self):
         backup = self.file("kept.tar")
@@ -160,7 +160,7 @@ class Backup(platform.Case):
                 said = self.p.cli("--data", folder, "restore", path).fails("backup")
                 if what == "a bit in an object":
                     self.assertIn("is damaged", said.err)
-                    self.assertIn("objects/data/default/", said.err)
+                    self.assertIn("objects/files/", said.err)
                 self.assertFalse(os.path.exists(folder))
                 self.assertFalse(os.path.exists(folder + ".restoring"))
         self.p.cli("--data", self.file("none"), "restore", self.file("no-such.tar")).fails("there is no file", status=4)
