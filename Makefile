@@ -39,9 +39,10 @@ format: ## rewrite C files in the house format
 	tools/format-check --fix
 
 sim: $(BUILD)/build.ninja ## play SEEDS=500 random days of the simulated platform; SIM_SEED=n replays one
-	ninja -C $(BUILD) tests/sim/test_sim_stories tests/sim/test_sim_random
+	ninja -C $(BUILD) tests/sim/test_sim_stories tests/sim/test_sim_random tests/sim/test_sim_schedule
 	$(BUILD)/tests/sim/test_sim_stories
 	SEEDS=$(SEEDS) $(BUILD)/tests/sim/test_sim_random
+	SEEDS=$(SEEDS) $(BUILD)/tests/sim/test_sim_schedule
 
 storm: build ## kill a real server KILLS=200 times while eight clients submit, and at every failpoint (root)
 	CLOUDML=$(CURDIR)/$(BUILD)/src/main/cloudml KILLS=$(KILLS) tests/e2e/cli/test_storm.py

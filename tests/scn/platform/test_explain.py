@@ -43,6 +43,8 @@ class Explain(platform.Case):
             e = self.p.json("explain", second, "--json")
             self.assertEqual(e["short"], {"resource": "count", "of": "quota", "wanted": 1, "available": 0, "limit": 0})
             self.assertEqual((e["position"], e["ahead_own"]), (2, 1))
+            self.assertEqual(e["changes"], [])  # the first would take it
+            e = self.p.json("explain", first, "--json")
             self.assertEqual([(c["field"], c["value"]) for c in e["changes"]], [("quota.training.count", 1)])
             text = self.p.cli("explain", second).ok().out
             for part in ("needs 1 task, the quota of 'default' for training has 0 left of 0", "2 in the queue, 1 of yours",
