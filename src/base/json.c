@@ -2,7 +2,9 @@
 /* Parsing of JSON text from strangers: size, depth, duplicate keys and NUL are checked. */
 #include "base/json.h"
 
+#include <errno.h>
 #include "base/fd.h"
+#include "base/mem.h"
 
 /* jansson allows 2,048 levels and recurses; ours is checked before it starts. Only brackets outside strings
  * count. */
@@ -53,4 +55,12 @@ int json_read_file(int dir_fd, const char *path, size_t max_bytes, json_t **ret,
 		return r;
 	r = json_parse(buf_str(&text), text.len, max_bytes, ret, err);
 	return r < 0 ? err_wrap(err, "reading '%s'", path) : 0;
+}
+
+/* Here and not in mem.c: who links base without JSON needs no jansson then. */
+void cleanup_json(void *pp)
+{
+	int saved = errno;
+	json_decref(*(json_t **)pp);
+	errno = saved;
 }

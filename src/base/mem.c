@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <jansson.h>
 
 static void *checked(void *p)
 {
@@ -91,12 +90,5 @@ void cleanup_file(void *pp)
 	int saved = errno;
 	if (*(FILE **)pp)
 		fclose(*(FILE **)pp);
-	errno = saved;
-}
-
-void cleanup_json(void *pp)
-{
-	int saved = errno;
-	json_decref(*(json_t **)pp);
 	errno = saved;
 }
