@@ -98,6 +98,8 @@ static int look_at_object(struct model_scan *m, const struct blob_entry *e, stru
 {
 	int64_t version;
 	const char *relative = e->key + strlen(m->prefix);
+	if (!*relative || str_ends(relative, "/")) /* stands for a folder */
+		return 0;
 	if (!starts_with_number(relative, &version))
 		m->numbered = false;
 	m->bytes += e->info.size_bytes;
