@@ -265,6 +265,8 @@ static enum s3_error prepare(struct s3_body *b)
 	static const char sum[] = CHECKSUM_HEADER;
 	struct s3_request *r = b->r;
 	const char *md5 = request_header(r, "content-md5"), *trailer = request_header(r, "x-amz-trailer");
+	if (b->is_chunked && request_header(r, "x-amz-decoded-content-length") && body_length(r) < 0)
+		return S3_INVALID_ARGUMENT;
 	if (md5) {
 		if (!base64_decode(md5, b->md5_announced, sizeof(b->md5_announced)))
 			return S3_INVALID_DIGEST;
