@@ -335,4 +335,4 @@ def test_a_v2_address_says_what_was_signed(gateway):
         refused(s.send(ground.address), what)
     assert ground.seen() == before
     assert right.send(ground.address)[0] == 200
-    assert hashlib.md5(b"put by an address").hexdigest() in s3.head_object(Bucket="by-address", Key="k")["ETag"]
+    assert hashlib.md5(b"put by an address").hexdigest() in ground.s3.head_object(Bucket="by-address", Key="k")["ETag"]
