@@ -100,6 +100,37 @@ static const struct {
     {"Framework", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
 		  "\"string\"},\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"}}}"},
     {"Bucket", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}"},
+    {"BucketState",
+     "{\"type\":\"object\",\"required\":[\"name\",\"versioning\",\"objects\",\"bytes\"],\"properties\":{"
+     "\"name\":{\"type\":\"string\"},\"created_ms\":{\"type\":\"integer\"},\"versioning\":{\"enum\":[\"off\","
+     "\"on\",\"suspended\"]},\"objects\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"}}}"},
+    {"BucketChange",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"versioning\":{\"enum\":[\"on\","
+     "\"suspended\"]}}}"},
+    {"ObjectState",
+     "{\"type\":\"object\",\"required\":[\"key\",\"size\",\"etag\",\"modified_ms\"],\"properties\":{\"key\":{"
+     "\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"
+     "\"type\":\"integer\"},\"sha256\":{\"type\":[\"string\",\"null\"]},\"content_type\":{\"type\":"
+     "\"string\"},"
+     "\"version\":{\"type\":\"string\"},\"is_latest\":{\"type\":\"boolean\"},\"parts\":{\"type\":\"integer\"}"
+     "}}"},
+    {"Removals",
+     "{\"type\":\"object\",\"required\":[\"objects\"],\"additionalProperties\":false,\"properties\":{"
+     "\"objects\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":1000,\"items\":{\"type\":\"object\","
+     "\"required\":[\"key\"],\"properties\":{\"key\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"}}"
+     "}}}}"},
+    {"RemovalsResult",
+     "{\"type\":\"object\",\"required\":[\"removed\",\"data\"],\"properties\":{\"removed\":{\"type\":"
+     "\"integer\"},\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"key\":{"
+     "\"type\":\"string\"},\"version\":{\"type\":\"string\"},\"error\":{\"type\":\"object\"}}}}}}"},
+    {"StoreCheck",
+     "{\"type\":\"object\",\"required\":[\"state\",\"damaged\",\"faults\"],\"properties\":{\"state\":{"
+     "\"enum\":[\"none\",\"running\",\"done\",\"stopped\",\"failed\"]},\"started_ms\":{\"type\":\"integer\"},"
+     "\"ended_ms\":{\"type\":\"integer\"},\"objects\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"}"
+     ","
+     "\"objects_total\":{\"type\":\"integer\"},\"bytes_total\":{\"type\":\"integer\"},\"damaged\":{\"type\":"
+     "\"integer\"},\"faults\":{\"type\":\"integer\"},\"found\":{\"type\":\"array\",\"items\":{\"type\":"
+     "\"string\"}},\"error\":{\"type\":\"string\"}}}"},
     {"StoreCredentials",
      "{\"type\":\"object\",\"properties\":{\"access_key_id\":{\"type\":\"string\"},\"secret_access_key\":{"
      "\"type\":\"string\"},\"endpoint\":{\"type\":\"string\"},\"region\":{\"type\":\"string\"}}}"},

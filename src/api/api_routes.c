@@ -8,13 +8,11 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-const struct http_route *const api_routes[] = {api_system_routes,  api_snapshot_routes,
-					       api_session_routes, api_job_routes,
-					       api_cron_routes,	   api_model_routes,
-					       api_watch_routes,   api_store_routes,
-					       api_org_routes,	   api_user_routes,
-					       api_key_routes,	   api_quota_routes,
-					       api_usage_routes,   NULL};
+const struct http_route *const api_routes[] = {
+    api_system_routes,	     api_snapshot_routes,    api_session_routes, api_job_routes,
+    api_cron_routes,	     api_model_routes,	     api_watch_routes,	 api_store_routes,
+    api_store_bucket_routes, api_store_check_routes, api_org_routes,	 api_user_routes,
+    api_key_routes,	     api_quota_routes,	     api_usage_routes,	 NULL};
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
@@ -56,11 +54,13 @@ void api_free(struct api *a, int grace_ms)
 		return;
 	int64_t end_ms = clock_monotonic_ms(&clock_real) + grace_ms;
 	http_server_quiesce(a->server);
+	api_store_check_stop(a);
 	while (http_server_busy(a->server) > a->streams && clock_monotonic_ms(&clock_real) < end_ms)
 		loop_run_once(a->config.loop, 100);
 	http_server_free(a->server);
 	while (a->works)
 		loop_run_once(a->config.loop, 100);
+	api_store_check_free(a);
 	api_session_close(a);
 	api_streams_close(a);
 	api_limits_close(a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Buckets and objects. */
-#include "api/api_int.h"
+#include "api/api_store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,28 +8,7 @@
 
 #define OBJECT_BYTES_MAX (INT64_C(1) << 36) /* 64 GiB in one upload */
 
-/* One call on the pool: what it needs, what it found. */
-struct store_call {
-	struct http_exchange *x;
-	struct api *api;
-	struct blob_store *blobs;
-	char org[CORE_NAME_MAX + 1];
-	const char *bucket, *key; /* of the exchange */
-	/* lists */
-	const char *prefix, *after;
-	char delimiter;
-	int64_t limit;
-	struct blob_list list;
-	/* objects */
-	struct blob_put *put;
-	struct blob_get *get;
-	struct blob_info info;
-	const char *content_type, *sha256;
-	int64_t length;
-	struct err err;
-};
-
-static struct store_call *call_new(struct http_exchange *x, struct api *a)
+struct store_call *store_call_new(struct http_exchange *x, struct api *a)
 {
 	struct store_call *c = MEM_NEW(struct store_call);
 	c->x = x;
@@ -38,39 +17,40 @@ static struct store_call *call_new(struct http_exchange *x, struct api *a)
 	snprintf(c->org, sizeof(c->org), "%s", api_principal(x)->org);
 	c->bucket = http_param(x, "bucket");
 	c->key = http_param(x, "key");
+	c->version = http_query(x, "version");
 	return c;
 }
 
-/* Only the result tells failure: on the way to success the store may have noted what it got over. */
-static void call_result(struct store_call *c, int r)
+void store_call_result(struct store_call *c, int r)
 {
 	if (r >= 0)
 		c->err = ERR_INIT;
 }
 
-static void call_free(struct store_call *c)
+void store_call_free(struct store_call *c)
 {
 	blob_list_done(&c->list);
+	free(c->state.attributes);
+	free(c->removals);
 	free(c);
 }
 
-/* Answers the error, when there is one. */
-static bool call_failed(struct store_call *c)
+bool store_call_failed(struct store_call *c)
 {
 	if (!c->err.code)
 		return false;
 	http_reply_error(c->x, &c->err);
-	call_free(c);
+	store_call_free(c);
 	return true;
 }
 
-static bool call_check(struct store_call *c)
+bool store_call_check(struct store_call *c)
 {
 	if (c->bucket)
 		core_name_check("bucket", c->bucket, &c->err);
 	if (c->key && !c->err.code)
 		uri_key_check(c->key, false, &c->err);
-	return !call_failed(c);
+	return !store_call_failed(c);
 }
 
 /* ---- buckets ---- */
@@ -78,45 +58,45 @@ static bool call_check(struct store_call *c)
 static void read_buckets(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->bucket_list(c->blobs, c->org, &c->list, &c->err));
+	store_call_result(c, c->blobs->ops->bucket_list(c->blobs, c->org, &c->list, &c->err));
 }
 
 static void buckets_read(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	json_t *list = json_array();
 	for (size_t i = 0; i < c->list.count; i++)
 		json_array_append_new(list, json_pack("{s:s}", "name", c->list.entries[i].key));
 	http_reply_json(c->x, 200, json_pack("{s:o}", "data", list));
-	call_free(c);
+	store_call_free(c);
 }
 
 static void list_buckets(struct http_exchange *x, void *app)
 {
-	api_work(app, read_buckets, buckets_read, call_new(x, app));
+	api_work(app, read_buckets, buckets_read, store_call_new(x, app));
 }
 
 static void make_bucket(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->bucket_create(c->blobs, c->org, c->bucket, &c->err));
+	store_call_result(c, c->blobs->ops->bucket_create(c->blobs, c->org, c->bucket, &c->err));
 }
 
 static void bucket_made(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	http_reply_json(c->x, 201, json_pack("{s:s}", "name", c->bucket));
-	call_free(c);
+	store_call_free(c);
 }
 
 static void put_bucket(struct http_exchange *x, void *app)
 {
-	struct store_call *c = call_new(x, app);
-	if (call_check(c))
+	struct store_call *c = store_call_new(x, app);
+	if (store_call_check(c))
 		api_work(app, make_bucket, bucket_made, c);
 }
 
@@ -125,45 +105,60 @@ static void put_bucket(struct http_exchange *x, void *app)
 static void read_list(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->list(c->blobs, c->org, c->bucket, c->prefix, c->after, c->delimiter,
-					   (size_t)c->limit, &c->list, &c->err));
+	if (c->with_versions) {
+		store_call_result(c, c->blobs->ops->list_versions(c->blobs, c->org, c->bucket, c->prefix,
+								  c->after, c->after_version, c->delimiter,
+								  (size_t)c->limit, &c->list, &c->err));
+		return;
+	}
+	store_call_result(c, c->blobs->ops->list(c->blobs, c->org, c->bucket, c->prefix, c->after,
+						 c->delimiter, (size_t)c->limit, &c->list, &c->err));
 }
 
-static json_t *format_entry(const struct blob_entry *e)
+static json_t *format_entry(const struct store_call *c, const struct blob_entry *e)
 {
 	if (e->is_prefix)
 		return json_pack("{s:s}", "prefix", e->key);
-	return json_pack("{s:s, s:I, s:I, s:s}", "key", e->key, "size", (json_int_t)e->info.size_bytes,
-			 "modified_ms", (json_int_t)e->info.modified_ms, "etag", e->info.etag);
+	json_t *j = json_pack("{s:s, s:I, s:I, s:s}", "key", e->key, "size", (json_int_t)e->info.size_bytes,
+			      "modified_ms", (json_int_t)e->info.modified_ms, "etag", e->info.etag);
+	if (c->with_versions)
+		store_format_version(j, &e->info);
+	return j;
 }
 
 static void list_read(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	json_t *list = json_array();
 	for (size_t i = 0; i < c->list.count; i++)
-		json_array_append_new(list, format_entry(&c->list.entries[i]));
+		json_array_append_new(list, format_entry(c, &c->list.entries[i]));
 	http_reply_json(c->x, 200, json_pack("{s:o, s:b}", "data", list, "truncated", c->list.truncated));
-	call_free(c);
+	store_call_free(c);
 }
 
 static void list_objects(struct http_exchange *x, void *app)
 {
-	struct store_call *c = call_new(x, app);
+	struct store_call *c = store_call_new(x, app);
 	const char *prefix = http_query(x, "prefix"), *delimiter = http_query(x, "delimiter");
-	if (!call_check(c))
+	if (!store_call_check(c))
 		return;
 	c->prefix = prefix ? prefix : "";
 	c->after = http_query(x, "after");
+	c->after_version = http_query(x, "after_version");
+	c->with_versions = http_query(x, "versions") != NULL;
 	c->limit = BLOB_LIST_MAX;
 	http_query_int(x, "limit", 1, BLOB_LIST_MAX, &c->limit, &c->err);
+	if (c->with_versions && strcmp(http_query(x, "versions"), "true"))
+		err_set(&c->err, ERR_INVALID, "the query parameter 'versions' can only be 'true'");
+	if (c->after_version && !c->with_versions)
+		err_set(&c->err, ERR_INVALID, "'after_version' goes with 'versions=true'");
 	if (delimiter && *delimiter && strcmp(delimiter, "/"))
 		err_set(&c->err, ERR_INVALID, "the query parameter 'delimiter' can only be '/'");
 	if (delimiter && !strcmp(delimiter, "/"))
 		c->delimiter = '/';
-	if (!call_failed(c))
+	if (!store_call_failed(c))
 		api_work(app, read_list, list_read, c);
 }
 
@@ -172,8 +167,8 @@ static void list_objects(struct http_exchange *x, void *app)
 static void open_object(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, NULL, &c->get, &c->info,
-					       &c->err));
+	store_call_result(c, c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, c->version, &c->get,
+						     &c->info, &c->err));
 }
 
 static ssize_t source_read(void *arg, int64_t offset, void *data, size_t len, struct err *err)
@@ -187,7 +182,7 @@ static void source_close(void *arg)
 	struct store_call *c = arg;
 	c->blobs->ops->get_close(c->get);
 	c->api->works--;
-	call_free(c);
+	store_call_free(c);
 }
 
 static const struct http_source_ops object_source = {source_read, source_close};
@@ -195,7 +190,7 @@ static const struct http_source_ops object_source = {source_read, source_close};
 static void object_opened(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	c->api->works++; /* until the source is closed */
 	/* A stranger's object must not run as a page of ours. */
@@ -210,30 +205,37 @@ static void object_opened(void *arg)
 
 static void get_object(struct http_exchange *x, void *app)
 {
-	struct store_call *c = call_new(x, app);
-	if (call_check(c))
+	struct store_call *c = store_call_new(x, app);
+	if (store_call_check(c))
 		api_work(app, open_object, object_opened, c);
 }
 
 static void remove_object(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->remove(c->blobs, c->org, c->bucket, c->key, &c->err));
+	if (!c->version) {
+		store_call_result(c, c->blobs->ops->remove(c->blobs, c->org, c->bucket, c->key, &c->err));
+		return;
+	}
+	struct blob_removal one = {.key = c->key, .version = c->version};
+	store_call_result(c, c->blobs->ops->remove_many(c->blobs, c->org, c->bucket, &one, 1, &c->err));
+	if (!c->err.code)
+		c->err = one.err;
 }
 
 static void object_removed(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	http_reply_empty(c->x, 204);
-	call_free(c);
+	store_call_free(c);
 }
 
 static void delete_object(struct http_exchange *x, void *app)
 {
-	struct store_call *c = call_new(x, app);
-	if (call_check(c))
+	struct store_call *c = store_call_new(x, app);
+	if (store_call_check(c))
 		api_work(app, remove_object, object_removed, c);
 }
 
@@ -248,19 +250,19 @@ static int upload_data(void *arg, const void *data, size_t len, struct err *err)
 static void commit_object(void *arg)
 {
 	struct store_call *c = arg;
-	call_result(c, c->blobs->ops->put_commit(c->put, &c->info, &c->err));
+	store_call_result(c, c->blobs->ops->put_commit(c->put, &c->info, &c->err));
 }
 
 static void object_committed(void *arg)
 {
 	struct store_call *c = arg;
-	if (call_failed(c))
+	if (store_call_failed(c))
 		return;
 	http_reply_json(c->x, 201,
 			json_pack("{s:s, s:I, s:s, s:I}", "key", c->key, "size",
 				  (json_int_t)c->info.size_bytes, "etag", c->info.etag, "modified_ms",
 				  (json_int_t)c->info.modified_ms));
-	call_free(c);
+	store_call_free(c);
 }
 
 static void upload_end(void *arg)
@@ -277,7 +279,7 @@ static void abort_object(void *arg)
 
 static void object_aborted(void *arg)
 {
-	call_free(arg);
+	store_call_free(arg);
 }
 
 static void upload_aborted(void *arg)
@@ -293,13 +295,14 @@ static void begin_object(void *arg)
 	struct store_call *c = arg;
 	struct blob_put_options o = {
 	    .content_type = c->content_type, .expected_size = c->length, .expected_sha256 = c->sha256};
-	call_result(c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, &o, &c->put, &c->err));
+	store_call_result(
+	    c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, &o, &c->put, &c->err));
 }
 
 static void object_begun(void *arg)
 {
 	struct store_call *c = arg;
-	if (!call_failed(c))
+	if (!store_call_failed(c))
 		http_upload_begin(c->x, &object_upload, c);
 }
 
@@ -311,8 +314,8 @@ static const char *arena_header(struct http_exchange *x, const char *name)
 
 static void put_object(struct http_exchange *x, void *app)
 {
-	struct store_call *c = call_new(x, app);
-	if (!call_check(c))
+	struct store_call *c = store_call_new(x, app);
+	if (!store_call_check(c))
 		return;
 	c->content_type = arena_header(x, "Content-Type");
 	if (!c->content_type || strlen(c->content_type) >= sizeof(c->info.content_type))
@@ -321,15 +324,21 @@ static void put_object(struct http_exchange *x, void *app)
 	c->length = x->body_length;
 	if (c->sha256 && (strlen(c->sha256) != 64 || strspn(c->sha256, "0123456789abcdef") != 64))
 		err_set(&c->err, ERR_INVALID, "X-Content-SHA256 is not 64 lower-case hexadecimal digits");
-	if (!call_failed(c))
+	if (!store_call_failed(c))
 		api_work(app, begin_object, object_begun, c);
 }
 
-static const struct http_param list_params[] = {{"prefix", "string", "only keys that begin with this"},
-						{"delimiter", "string", "'/' rolls keys up to folders"},
-						{"after", "string", "only keys behind this one"},
-						{"limit", "integer", "at most this many, 1 to 1000"},
-						{NULL}};
+static const struct http_param list_params[] = {
+    {"prefix", "string", "only keys that begin with this"},
+    {"delimiter", "string", "'/' rolls keys up to folders"},
+    {"after", "string", "only keys behind this one"},
+    {"versions", "boolean", "true: all versions and delete markers"},
+    {"after_version", "string", "of the key 'after': only versions behind this one"},
+    {"limit", "integer", "at most this many, 1 to 1000"},
+    {NULL}};
+
+static const struct http_param version_params[] = {{"version", "string", "instead of the newest version"},
+						   {NULL}};
 
 /* ---- credentials for S3 clients ---- */
 
@@ -361,10 +370,10 @@ const struct http_route api_store_routes[] = {
     {"GET", "/api/v1/store/{bucket}", HTTP_VIEWER, HTTP_BODY_NONE, 0, list_objects, "store", "List objects",
      list_params, NULL, "ObjectList", 200},
     {"GET", "/api/v1/store/{bucket}/{key...}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_object, "store",
-     "An object's bytes", NULL, NULL, "bytes", 200},
+     "An object's bytes", version_params, NULL, "bytes", 200},
     {"PUT", "/api/v1/store/{bucket}/{key...}", HTTP_MEMBER, HTTP_BODY_STREAM, OBJECT_BYTES_MAX, put_object,
      "store", "Write an object", NULL, "bytes", "StoredObject", 201},
     {"DELETE", "/api/v1/store/{bucket}/{key...}", HTTP_MEMBER, HTTP_BODY_NONE, 0, delete_object, "store",
-     "Remove an object", NULL, NULL, NULL, 204},
+     "Remove an object", version_params, NULL, NULL, 204},
     {.method = NULL},
 };

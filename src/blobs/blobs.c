@@ -98,6 +98,7 @@ static const struct blob_ops ops = {
     .part_list = part_list,
     .quota_set = org_quota_set,
     .usage = org_usage,
+    .check = blobs_check,
 };
 
 static int open_folder(int at, const char *name, int *ret, struct err *err)

@@ -30,16 +30,8 @@
  * ERR_IO, ERR_DISK_FULL. */
 int blobs_open(const char *data_folder, struct blob_store **ret, struct err *err);
 
-/* What a check found; each is named by a call of 'found' (borrowed text). */
-struct blobs_check {
-	int64_t objects, bytes; /* that were read and are whole */
-	int64_t damaged;	/* objects or parts that cannot be served */
-	int64_t faults;		/* of the index, counters, files that nobody owns */
-};
-typedef void blobs_found_fn(void *arg, const char *what);
-/* Reads every object and compares index, counters, files and log, while the store works. found may be NULL.
- * 0 also when it found faults. Blocks for long. */
-int blobs_check(struct blob_store *s, blobs_found_fn *found, void *arg, struct blobs_check *ret,
+/* The store's 'check'; for tests and tools. */
+int blobs_check(struct blob_store *s, const struct blob_check_watch *watch, struct blob_check *ret,
 		struct err *err);
 /* Rewrites sealed segments of which less than 'live_percent' is alive; returns how many went. The store does
  * it by itself below 50; for tests and tools. Blocks. */

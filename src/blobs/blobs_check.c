@@ -12,9 +12,8 @@
 
 struct check {
 	struct blobs *b;
-	blobs_found_fn *found;
-	void *arg;
-	struct blobs_check result;
+	const struct blob_check_watch *watch;
+	struct blob_check result;
 	struct index *ix;
 };
 
@@ -28,40 +27,61 @@ static void tell(struct check *c, int64_t *counter, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	(*counter)++;
-	if (c->found)
-		c->found(c->arg, text);
+	if (c->watch && c->watch->found)
+		c->watch->found(c->watch->arg, text);
+}
+
+static int go_on(struct check *c, struct err *err)
+{
+	if (c->watch && c->watch->go_on && !c->watch->go_on(c->watch->arg, &c->result))
+		return err_set(err, ERR_CANCELLED, "the check was stopped");
+	return 0;
 }
 
 static int read_whole(struct check *c, struct blob_get *g, int64_t size, struct err *err)
 {
 	static _Thread_local unsigned char block[FILE_BLOCK_BYTES];
-	for (int64_t at = 0; at < size;) {
+	int64_t before = c->result.bytes;
+	int r = 0;
+	for (int64_t at = 0; at < size && r == 0;) {
 		ssize_t n = get_read(g, at, block, sizeof(block), err);
-		if (n <= 0)
-			return n < 0 ? (int)n : err_set(err, ERR_CORRUPT, "content ends early");
+		if (n <= 0) {
+			r = n < 0 ? (int)n : err_set(err, ERR_CORRUPT, "content ends early");
+			continue;
+		}
 		at += n;
+		c->result.bytes += n;
+		r = go_on(c, err);
 	}
-	c->result.bytes += size;
-	return 0;
+	if (r < 0)
+		c->result.bytes = before;
+	return r;
 }
 
-static void check_object(struct check *c, const struct bucket *k, const char *org, const struct blob_entry *e)
+/* ERR_CANCELLED; everything else that is wrong with the object is told. */
+static int check_object(struct check *c, const struct bucket *k, const char *org, const struct blob_entry *e,
+			struct err *ret_err)
 {
 	struct err err = ERR_INIT;
 	struct blob_get *g = NULL;
 	if (e->info.is_delete_marker)
-		return;
+		return 0;
 	int r = get_open(&c->b->base, org, k->name, e->key, e->info.version, &g, NULL, &err);
 	if (r == 0)
 		r = read_whole(c, g, e->info.size_bytes, &err);
 	get_close(g);
 	if (r == -ERR_NOT_FOUND)
-		return; /* removed meanwhile */
+		return 0; /* removed meanwhile */
+	if (r == -ERR_CANCELLED) {
+		*ret_err = err;
+		return r;
+	}
 	if (r < 0)
 		tell(c, &c->result.damaged, "bucket %s, object '%s', version %s: %s", k->name, e->key,
 		     e->info.version, err.msg);
 	else
 		c->result.objects++;
+	return go_on(c, ret_err);
 }
 
 static int check_bucket(struct check *c, const struct bucket *k, struct err *err)
@@ -76,8 +96,8 @@ static int check_bucket(struct check *c, const struct bucket *k, struct err *err
 			return 0; /* the bucket went meanwhile */
 		if (r < 0)
 			return r;
-		for (size_t i = 0; i < list.count; i++)
-			check_object(c, k, k->body.org, &list.entries[i]);
+		for (size_t i = 0; i < list.count && r == 0; i++)
+			r = check_object(c, k, k->body.org, &list.entries[i], err);
 		more = list.truncated && list.count;
 		if (list.count) {
 			free(after);
@@ -86,6 +106,8 @@ static int check_bucket(struct check *c, const struct bucket *k, struct err *err
 			version = mem_strdup(list.entries[list.count - 1].info.version);
 		}
 		blob_list_done(&list);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -157,19 +179,25 @@ static int check_segments(struct check *c, struct err *err)
 			     (unsigned long long)scan.next);
 		scan_end(&scan);
 		segment_unref(s);
+		if (r >= 0)
+			r = go_on(c, err);
 		if (r < 0)
 			return r;
 	}
 }
 
-int blobs_check(struct blob_store *s, blobs_found_fn *found, void *arg, struct blobs_check *ret,
+int blobs_check(struct blob_store *s, const struct blob_check_watch *watch, struct blob_check *ret,
 		struct err *err)
 {
-	struct check c = {.b = blobs_of(s), .found = found, .arg = arg};
+	struct check c = {.b = blobs_of(s), .watch = watch};
 	uint64_t below = atomic_load(&c.b->next_file);
 	size_t count;
 	CLEANUP(free) struct bucket *buckets = copy_buckets(c.b, &count);
 	int r = 0;
+	for (size_t i = 0; i < count; i++) {
+		c.result.objects_total += buckets[i].objects;
+		c.result.bytes_total += buckets[i].bytes;
+	}
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = check_bucket(&c, &buckets[i], err);
 	if (r == 0)

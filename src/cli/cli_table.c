@@ -132,8 +132,34 @@ static const struct cli_option predict_options[] = {
 static const struct cli_option ids_options[] = {{"ids", 0, NULL, "print only names"}, {0}};
 static const struct cli_option copy_options[] = {{"recursive", 'R', NULL, "copy whole folders"}, {0}};
 static const struct cli_option remove_options[] = {
-    {"recursive", 'R', NULL, "remove everything below the prefix"}, {0}};
-static const struct cli_option ls_options[] = {{"recursive", 'R', NULL, "list everything below"}, {0}};
+    {"recursive", 'R', NULL, "remove everything below the prefix"},
+    {"version", 0, "VERSION", "only this version, for good"},
+    {"versions", 0, NULL, "with --recursive: all versions, for good"},
+    {0},
+};
+static const struct cli_option ls_options[] = {
+    {"recursive", 'R', NULL, "list everything below"},
+    {"versions", 0, NULL, "all versions of everything below, newest first, and removals"},
+    {0},
+};
+static const struct cli_option version_options[] = {
+    {"version", 0, "VERSION", "instead of the newest version; see 'cloudml store ls --versions'"},
+    {0},
+};
+static const struct cli_option presign_options[] = {
+    {"expires", 0, "TIME", "how long it is good for, at most 7d (default 1h)"},
+    {"put", 0, NULL, "for writing the object, instead of reading it"},
+    {"version", 0, "VERSION", "instead of the newest version"},
+    {0},
+};
+static const struct cli_option du_options[] = {
+    {"versions", 0, NULL, "count all versions, not only the newest"},
+    {0},
+};
+static const struct cli_option fsck_options[] = {
+    {"stop", 0, NULL, "stop the check that is under way"},
+    {0},
+};
 
 static const struct cli_option org_options[] = {
     {"org", 'o', "NAME", "of this organisation (default: one's own)"},
@@ -280,9 +306,32 @@ const struct cli_command cli_commands[] = {
      1, cmd_store_ls},
     {"store", "cp", "FROM TO", "copy between files and the store", NULL, OPTIONS(copy_options), 2, 2,
      cmd_store_cp},
-    {"store", "cat", "URI...", "print objects", NULL, NULL, 1, -1, cmd_store_cat},
+    {"store", "cat", "URI...", "print objects", NULL, OPTIONS(version_options), 1, -1, cmd_store_cat},
+    {"store", "stat", "URI", "what is known of an object or a bucket", NULL, OPTIONS(version_options), 1, 1,
+     cmd_store_stat},
+    {"store", "du", "[URI]", "objects and bytes of buckets, or of each folder below an address",
+     "A folder is counted with all that is below it; the last line is the sum. Without an address all "
+     "versions "
+     "in every\n"
+     "bucket are counted.",
+     OPTIONS(du_options), 0, 1, cmd_store_du},
     {"store", "rm", "URI...", "remove objects", NULL, OPTIONS(remove_options), 1, -1, cmd_store_rm},
     {"store", "mb", "BUCKET", "make a bucket", NULL, NULL, 1, 1, cmd_store_mb},
+    {"store", "versioning", "BUCKET on|suspended", "keep what is overwritten or removed, or no longer",
+     "With versions a removal hides an object, and 'store rm --version' ends a version for good. Suspended: "
+     "what there is\n"
+     "stays, and nothing new is kept.",
+     NULL, 2, 2, cmd_store_versioning},
+    {"store", "presign", "URI", "an address of the S3 gateway that works without a key",
+     "Whoever has the address may read that one object (or write it, with --put) until it expires or the key "
+     "it was\n"
+     "made with ends.",
+     OPTIONS(presign_options), 1, 1, cmd_store_presign},
+    {"store", "fsck", "", "read every object of the store and say what is damaged",
+     "For administrators of the platform. The store works meanwhile. Ends with 0 when everything is whole, "
+     "with 1 when\n"
+     "something is not; Ctrl-C leaves the check running, and the command finds it again.",
+     OPTIONS(fsck_options), 0, 0, cmd_store_fsck},
     {"store", "credentials", "", "access key for S3 clients, as lines for a shell",
      "Use it with eval: eval \"$(cloudml store credentials)\"; aws, boto3, rclone and s3fs then use this "
      "platform's store.",

@@ -1,89 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store ls, cp, cat, rm, mb, credentials. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+/* store ls, cat, rm, mb, stat, versioning, credentials. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include "base/clock.h"
-#include "base/digest.h"
-#include "base/fd.h"
-#include "base/path.h"
 #include "base/unit.h"
-#include "cli/cli_int.h"
+#include "cli/store.h"
 
-static bool is_uri(const char *s)
-{
-	return str_starts(s, "fds://") || str_starts(s, "s3://");
-}
+struct rows {
+	json_t *items;
+	bool versions;
+};
 
-/* Splits and encodes: "/api/v1/store/BUCKET/KEY". *ret_key (owned, decoded) may be NULL. */
-static int object_path(const char *uri, char **ret_path, char **ret_bucket, char **ret_key, struct err *err)
-{
-	if (!is_uri(uri))
-		return err_set(err, ERR_INVALID, "'%s' is not an address like fds://bucket/key", uri);
-	const char *rest = strstr(uri, "://") + 3, *slash = strchr(rest, '/');
-	CLEANUP(free) char *bucket = mem_strndup(rest, slash ? (size_t)(slash - rest) : strlen(rest));
-	if (!*bucket)
-		return err_set(err, ERR_INVALID, "'%s' names no bucket", uri);
-	CLEANUP(free) char *key = client_escape(slash ? slash + 1 : "", true);
-	*ret_path = mem_printf("/api/v1/store/%s/%s", bucket, key);
-	if (ret_key)
-		*ret_key = mem_strdup(slash ? slash + 1 : "");
-	if (ret_bucket)
-		*ret_bucket = STEAL(bucket);
-	return 0;
-}
-
-typedef int entry_fn(struct cli *c, void *arg, const json_t *entry, struct err *err);
-
-/* Calls fn with every entry below the prefix, page by page. */
-static int each_entry(struct cli *c, const char *bucket, const char *prefix, bool flat, entry_fn *fn,
-		      void *arg, struct err *err)
-{
-	CLEANUP(free) char *after = mem_strdup("");
-	CLEANUP(free) char *escaped = client_escape(prefix, false);
-	for (bool more = true; more;) {
-		CLEANUP(json) json_t *page = NULL;
-		CLEANUP(free) char *escaped_after = client_escape(after, false);
-		CLEANUP(free)
-		char *path = mem_printf("/api/v1/store/%s?prefix=%s&after=%s&limit=1000%s", bucket, escaped,
-					escaped_after, flat ? "" : "&delimiter=/");
-		size_t i;
-		const json_t *entry;
-		int r = client_call(c->client, "GET", path, NULL, NULL, &page, err);
-		if (r < 0)
-			return r;
-		json_array_foreach(json_object_get(page, "data"), i, entry)
-		{
-			const char *key =
-			    *cli_str(entry, "key") ? cli_str(entry, "key") : cli_str(entry, "prefix");
-			free(after);
-			after = mem_strdup(key);
-			r = fn(c, arg, entry, err);
-			if (r < 0)
-				return r;
-		}
-		more = json_is_true(json_object_get(page, "truncated")) && i > 0;
-	}
-	return 0;
-}
-
-static int add_row(struct cli *c, void *arg, const json_t *entry, struct err *err)
+static json_t *format_row(const json_t *entry, bool versions)
 {
 	char size[32] = "", time[32] = "";
-	if (c->json) {
-		json_array_append(arg, (json_t *)entry);
-		return 0;
-	}
-	const char *key = cli_str(entry, "key");
+	const char *key = cli_str(entry, "key"), *mark = "";
 	if (*key) {
 		unit_format_bytes(cli_int(entry, "size"), size);
 		cli_format_time(cli_int(entry, "modified_ms"), time);
 	}
-	json_array_append_new(arg, json_pack("[s,s,s]", size, time, *key ? key : cli_str(entry, "prefix")));
+	if (!*key)
+		return json_pack("[s,s,s]", size, time, cli_str(entry, "prefix"));
+	if (!versions)
+		return json_pack("[s,s,s]", size, time, key);
+	if (json_is_true(json_object_get(entry, "is_delete_marker"))) {
+		mark = "removed";
+		*size = '\0';
+	} else if (json_is_true(json_object_get(entry, "is_latest"))) {
+		mark = "newest";
+	}
+	return json_pack("[s,s,s,s,s]", size, time, key, cli_str(entry, "version"), mark);
+}
+
+static int add_rows(struct cli *c, void *arg, const json_t *page, struct err *err)
+{
+	struct rows *rows = arg;
+	size_t i;
+	json_t *entry;
+	json_array_foreach(page, i, entry)
+	{
+		if (c->json)
+			json_array_append(rows->items, entry);
+		else
+			json_array_append_new(rows->items, format_row(entry, rows->versions));
+	}
 	return 0;
 }
 
@@ -105,170 +65,33 @@ static int list_buckets(struct cli *c, struct err *err)
 
 int cmd_store_ls(struct cli *c, const struct cli_args *a, struct err *err)
 {
-	static const struct cli_column columns[] = {{"SIZE", 1}, {"MODIFIED", 0}, {"KEY", 0}};
-	CLEANUP(free) char *path = NULL, *bucket = NULL, *key = NULL;
-	CLEANUP(json) json_t *rows = json_array();
+	static const struct cli_column columns[] = {
+	    {"SIZE", 1}, {"MODIFIED", 0}, {"KEY", 0}, {"VERSION", 0}, {"", 0}};
+	CLEANUP(store_uri) struct store_uri u = {0};
+	CLEANUP(json) json_t *list = json_array();
+	struct rows rows = {list, cli_opt(a, "versions") != NULL};
 	int r = cli_connect(c, err);
 	if (r < 0)
 		return r;
 	if (!a->count)
 		return list_buckets(c, err);
-	r = object_path(a->positional[0], &path, &bucket, &key, err);
-	if (r >= 0)
-		r = each_entry(c, bucket, key, cli_opt(a, "recursive") != NULL, add_row, rows, err);
+	r = store_uri_parse(a->positional[0], &u, err);
+	if (r < 0)
+		return r;
+	/* Versions are of keys: rolled up to folders there would be none to see. */
+	const struct store_list l = {u.bucket, u.key, cli_opt(a, "recursive") || rows.versions,
+				     rows.versions};
+	r = store_each_page(c, &l, add_rows, &rows, err);
 	if (r < 0)
 		return r;
 	if (c->json) {
-		cli_print_json(rows);
+		cli_print_json(list);
 		return 0;
 	}
-	if (!json_array_size(rows))
+	if (!json_array_size(list))
 		return err_set(err, ERR_NOT_FOUND, "nothing is below '%s'", a->positional[0]);
-	cli_print_table(c, columns, ARRAY_LEN(columns), rows);
+	cli_print_table(c, columns, rows.versions ? 5 : 3, list);
 	return 0;
-}
-
-static int write_fd(void *arg, const void *data, size_t len)
-{
-	return fd_write_all(*(int *)arg, data, len, NULL);
-}
-
-/* Into a temporary file beside the target, so that a broken transfer leaves the old file alone. */
-static int download_file(struct cli *c, const char *path, const char *target, struct err *err)
-{
-	CLEANUP(free) char *part = mem_printf("%s.cloudml-part", target);
-	CLEANUP(fd) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_sys(err, errno, "cannot write '%s'", part);
-	int r = client_download(c->client, path, write_fd, &fd, err);
-	if (r == -ERR_CANCELLED)
-		r = err_set(err, ERR_IO, "cannot write '%s'", part);
-	if (r >= 0 && rename(part, target) < 0)
-		r = err_sys(err, errno, "cannot rename to '%s'", target);
-	if (r < 0)
-		unlink(part);
-	else
-		cli_changed(c, json_pack("{s:s}", "file", target), "%s", target);
-	return r;
-}
-
-struct download {
-	const char *bucket, *prefix, *target;
-};
-
-static int download_entry(struct cli *c, void *arg, const json_t *entry, struct err *err)
-{
-	const struct download *d = arg;
-	const char *key = cli_str(entry, "key"), *below = key + strlen(d->prefix);
-	while (*below == '/')
-		below++;
-	/* Keys come from others: only clean ones become files here. */
-	int r = path_check(below, strlen(below), err);
-	if (r < 0)
-		return err_wrap(err, "the key '%s'", key);
-	CLEANUP(free) char *target = mem_printf("%s/%s", d->target, below);
-	CLEANUP(free) char *folder = mem_strndup(target, (size_t)(strrchr(target, '/') - target));
-	CLEANUP(free) char *escaped = client_escape(key, true);
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/%s", d->bucket, escaped);
-	CLEANUP(fd) int root = -1;
-	if (mkdir(d->target, 0755) < 0 && errno != EEXIST)
-		return err_sys(err, errno, "cannot make folder '%s'", d->target);
-	root = open(d->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_sys(err, errno, "cannot open folder '%s'", d->target);
-	if (strlen(folder) > strlen(d->target))
-		r = path_mkdirs(root, folder + strlen(d->target) + 1, 0755, err);
-	return r < 0 ? r : download_file(c, path, target, err);
-}
-
-static int upload_file(struct cli *c, const char *file, const char *path, struct err *err)
-{
-	CLEANUP(fd) int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, errno, "cannot open '%s'", file);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_INVALID, "'%s' is not a file; copy a folder with --recursive", file);
-	json_t *object = NULL;
-	int r = client_upload(c->client, path, fd, st.st_size, NULL, NULL, NULL, &object, err);
-	if (r >= 0)
-		cli_changed(c, object, "%s", file);
-	return r < 0 ? err_wrap(err, "uploading '%s'", file) : 0;
-}
-
-static int upload_tree(struct cli *c, const char *folder, const char *path, int depth, struct err *err)
-{
-	CLEANUP(dir) DIR *d = opendir(folder);
-	int r = 0;
-	if (!d || depth > 64)
-		return d ? err_set(err, ERR_INVALID, "folders nest too deeply at '%s'", folder)
-			 : err_sys(err, errno, "cannot open folder '%s'", folder);
-	for (struct dirent *e; r >= 0 && (e = readdir(d));) {
-		struct stat st;
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		CLEANUP(free) char *child = mem_printf("%s/%s", folder, e->d_name);
-		CLEANUP(free) char *escaped = client_escape(e->d_name, false);
-		CLEANUP(free) char *child_path = mem_printf("%s/%s", path, escaped);
-		if (lstat(child, &st) < 0)
-			continue;
-		if (S_ISDIR(st.st_mode))
-			r = upload_tree(c, child, child_path, depth + 1, err);
-		else if (S_ISREG(st.st_mode))
-			r = upload_file(c, child, child_path, err);
-	}
-	return r;
-}
-
-static int copy_up(struct cli *c, const char *from, const char *to, bool recursive, struct err *err)
-{
-	CLEANUP(free) char *path = NULL, *key = NULL;
-	int r = object_path(to, &path, NULL, &key, err);
-	if (r < 0)
-		return r;
-	size_t n = strlen(path);
-	bool into = !*key || path[n - 1] == '/';
-	if (recursive) {
-		while (n && path[n - 1] == '/')
-			path[--n] = '\0';
-		return upload_tree(c, from, path, 0, err);
-	}
-	CLEANUP(free) char *name = client_escape(strrchr(from, '/') ? strrchr(from, '/') + 1 : from, false);
-	CLEANUP(free) char *whole = into ? mem_printf("%s%s", path, name) : mem_strdup(path);
-	return upload_file(c, from, whole, err);
-}
-
-static int copy_down(struct cli *c, const char *from, const char *to, bool recursive, struct err *err)
-{
-	CLEANUP(free) char *path = NULL, *bucket = NULL, *key = NULL;
-	struct stat st;
-	int r = object_path(from, &path, &bucket, &key, err);
-	if (r < 0)
-		return r;
-	if (recursive) {
-		const struct download d = {bucket, key, to};
-		return each_entry(c, bucket, key, true, download_entry, (void *)&d, err);
-	}
-	const char *name = strrchr(key, '/') ? strrchr(key, '/') + 1 : key;
-	if (!*name)
-		return err_set(err, ERR_INVALID, "'%s' is a folder; copy it with --recursive", from);
-	bool into = stat(to, &st) == 0 && S_ISDIR(st.st_mode);
-	CLEANUP(free) char *target = into ? mem_printf("%s/%s", to, name) : mem_strdup(to);
-	return download_file(c, path, target, err);
-}
-
-int cmd_store_cp(struct cli *c, const struct cli_args *a, struct err *err)
-{
-	const char *from = a->positional[0], *to = a->positional[1];
-	bool recursive = cli_opt(a, "recursive") != NULL;
-	int r = cli_connect(c, err);
-	if (r < 0)
-		return r;
-	c->changed = json_array();
-	if (is_uri(from) == is_uri(to))
-		return err_set(err, ERR_INVALID,
-			       "one of the two must be an fds:// address and the other a file here");
-	return is_uri(to) ? copy_up(c, from, to, recursive, err) : copy_down(c, from, to, recursive, err);
 }
 
 static int write_out(void *arg, const void *data, size_t len)
@@ -280,22 +103,77 @@ int cmd_store_cat(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	int r = cli_connect(c, err);
 	for (int i = 0; i < a->count && r >= 0; i++) {
-		CLEANUP(free) char *path = NULL, *key = NULL;
-		r = object_path(a->positional[i], &path, NULL, &key, err);
-		if (r >= 0)
-			r = client_download(c->client, path, write_out, NULL, err);
+		CLEANUP(store_uri) struct store_uri u = {0};
+		r = store_uri_parse(a->positional[i], &u, err);
+		if (r < 0)
+			return r;
+		CLEANUP(free) char *path = store_route("store", u.bucket, u.key, cli_opt(a, "version"));
+		r = client_download(c->client, path, write_out, NULL, err);
 	}
 	return r;
 }
 
-static int remove_entry(struct cli *c, void *arg, const json_t *entry, struct err *err)
+int cmd_store_stat(struct cli *c, const struct cli_args *a, struct err *err)
 {
-	CLEANUP(free) char *escaped = client_escape(cli_str(entry, "key"), true);
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/%s", (const char *)arg, escaped);
-	int r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
+	static const char *const texts[] = {"etag", "sha256", "content_type", "version", "versioning"};
+	CLEANUP(json) json_t *j = NULL;
+	CLEANUP(store_uri) struct store_uri u = {0};
+	char text[32];
+	int r = cli_connect(c, err);
 	if (r >= 0)
-		cli_changed(c, json_incref((json_t *)entry), "removed fds://%s/%s", (const char *)arg,
-			    cli_str(entry, "key"));
+		r = store_uri_parse(a->positional[0], &u, err);
+	if (r < 0)
+		return r;
+	CLEANUP(free)
+	char *path =
+	    store_route(*u.key ? "store-objects" : "store-buckets", u.bucket, u.key, cli_opt(a, "version"));
+	r = client_call(c->client, "GET", path, NULL, NULL, &j, err);
+	if (r < 0)
+		return r;
+	if (c->json) {
+		cli_print_json(j);
+		return 0;
+	}
+	int64_t bytes = cli_int(j, *u.key ? "size" : "bytes");
+	unit_format_bytes(bytes, text);
+	printf("%-14s%s (%lld bytes)\n", "size", text, (long long)bytes);
+	if (!*u.key)
+		printf("%-14s%lld, all versions\n", "objects", (long long)cli_int(j, "objects"));
+	cli_format_time(cli_int(j, *u.key ? "modified_ms" : "created_ms"), text);
+	printf("%-14s%s\n", *u.key ? "modified" : "created", text);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (!*cli_str(j, texts[i]))
+			continue;
+		printf("%-14s", texts[i]);
+		cli_print_safe(stdout, cli_str(j, texts[i]));
+		putchar('\n');
+	}
+	if (cli_int(j, "parts"))
+		printf("%-14s%lld\n", "parts", (long long)cli_int(j, "parts"));
+	return 0;
+}
+
+int cmd_store_versioning(struct cli *c, const struct cli_args *a, struct err *err)
+{
+	CLEANUP(store_uri) struct store_uri u = {0};
+	CLEANUP(free)
+	char *uri = store_is_uri(a->positional[0]) ? mem_strdup(a->positional[0])
+						   : mem_printf("fds://%s", a->positional[0]);
+	int r = store_uri_parse(uri, &u, err);
+	if (r >= 0 && *u.key)
+		r = err_set(err, ERR_INVALID,
+			    "versions are kept by whole buckets, and '%s' is a folder in one", uri);
+	if (r >= 0)
+		r = cli_connect(c, err);
+	if (r < 0)
+		return r;
+	CLEANUP(free) char *path = store_route("store-buckets", u.bucket, "", NULL);
+	CLEANUP(json) json_t *body = json_pack("{s:s}", "versioning", a->positional[1]);
+	json_t *bucket = NULL;
+	c->changed = json_array();
+	r = client_call(c->client, "PATCH", path, body, NULL, &bucket, err);
+	if (r >= 0)
+		cli_changed(c, bucket, "versions of objects in fds://%s/: %s", u.bucket, a->positional[1]);
 	return r;
 }
 
@@ -308,30 +186,82 @@ static bool confirmed(const struct cli *c, const char *uri)
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+/* A page in one call. */
+static int remove_page(struct cli *c, void *arg, const json_t *page, struct err *err)
+{
+	const struct store_list *l = arg;
+	CLEANUP(json) json_t *body = json_pack("{s:[]}", "objects"), *answer = NULL;
+	CLEANUP(free) char *path = store_route("store-removals", l->bucket, "", NULL);
+	size_t i;
+	const json_t *entry;
+	json_array_foreach(page, i, entry)
+	{
+		json_t *item = json_pack("{s:s}", "key", cli_str(entry, "key"));
+		if (l->versions)
+			json_object_set_new(item, "version", json_string(cli_str(entry, "version")));
+		json_array_append_new(json_object_get(body, "objects"), item);
+	}
+	int r = i ? client_call(c->client, "POST", path, body, NULL, &answer, err) : 0;
+	json_array_foreach(json_object_get(answer, "data"), i, entry)
+	{
+		const json_t *failure = json_object_get(entry, "error");
+		if (failure)
+			r = err_set(err, err_from_word(cli_str(failure, "code")),
+				    "removing 'fds://%s/%s': %s", l->bucket, cli_str(entry, "key"),
+				    cli_str(failure, "message"));
+		else
+			cli_changed(c, json_incref((json_t *)entry), "removed fds://%s/%s%s%s", l->bucket,
+				    cli_str(entry, "key"), l->versions ? " version " : "",
+				    cli_str(entry, "version"));
+	}
+	return r;
+}
+
+static int remove_tree(struct cli *c, const struct cli_args *a, const char *uri, const struct store_uri *u,
+		       struct err *err)
+{
+	struct store_list l = {u->bucket, u->key, true, cli_opt(a, "versions") != NULL};
+	if (!confirmed(c, uri))
+		return err_set(err, ERR_CANCELLED,
+			       "nothing was removed; say --yes to remove everything below '%s'", uri);
+	return store_each_page(c, &l, remove_page, &l, err);
+}
+
+static int remove_one(struct cli *c, const struct cli_args *a, const char *uri, const struct store_uri *u,
+		      struct err *err)
+{
+	const char *version = cli_opt(a, "version");
+	if (!*u->key || u->key[strlen(u->key) - 1] == '/')
+		return err_set(err, ERR_INVALID, "'%s' is a folder; remove it with --recursive", uri);
+	CLEANUP(free) char *path = store_route("store", u->bucket, u->key, version);
+	int r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
+	json_t *item = json_pack("{s:s}", "key", u->key);
+	if (version)
+		json_object_set_new(item, "version", json_string(version));
+	if (r >= 0)
+		cli_changed(c, item, "removed %s%s%s", uri, version ? " version " : "",
+			    version ? version : "");
+	else
+		json_decref(item);
+	return r;
+}
+
 int cmd_store_rm(struct cli *c, const struct cli_args *a, struct err *err)
 {
+	bool is_tree = cli_opt(a, "recursive") != NULL;
 	int r = cli_connect(c, err);
 	c->changed = json_array();
+	if (r >= 0 && cli_opt(a, "version") && (is_tree || a->count > 1))
+		r = err_set(err, ERR_INVALID,
+			    "--version is of one object; --recursive --versions removes all");
+	if (r >= 0 && cli_opt(a, "versions") && !is_tree)
+		r = err_set(err, ERR_INVALID, "--versions goes with --recursive");
 	for (int i = 0; i < a->count && r >= 0; i++) {
-		CLEANUP(free) char *path = NULL, *bucket = NULL, *key = NULL;
-		r = object_path(a->positional[i], &path, &bucket, &key, err);
-		if (r < 0)
-			return r;
-		if (cli_opt(a, "recursive")) {
-			if (!confirmed(c, a->positional[i]))
-				return err_set(
-				    err, ERR_CANCELLED,
-				    "nothing was removed; say --yes to remove everything below '%s'",
-				    a->positional[i]);
-			r = each_entry(c, bucket, key, true, remove_entry, bucket, err);
-			continue;
-		}
-		if (!*key || key[strlen(key) - 1] == '/')
-			return err_set(err, ERR_INVALID, "'%s' is a folder; remove it with --recursive",
-				       a->positional[i]);
-		r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
+		CLEANUP(store_uri) struct store_uri u = {0};
+		const char *uri = a->positional[i];
+		r = store_uri_parse(uri, &u, err);
 		if (r >= 0)
-			cli_changed(c, json_pack("{s:s}", "key", key), "removed %s", a->positional[i]);
+			r = is_tree ? remove_tree(c, a, uri, &u, err) : remove_one(c, a, uri, &u, err);
 	}
 	return r;
 }

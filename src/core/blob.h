@@ -91,6 +91,20 @@ struct blob_removal {
 	struct err err;		   /* code 0 = done */
 };
 
+/* What a check of the whole store has found. */
+struct blob_check {
+	int64_t objects, bytes;		    /* that were read and are whole */
+	int64_t objects_total, bytes_total; /* of all versions when it began */
+	int64_t damaged;		    /* objects or parts that cannot be served */
+	int64_t faults;			    /* of index, counters, log, files that nobody owns */
+};
+/* Called on the thread that checks; each may be NULL. */
+struct blob_check_watch {
+	void (*found)(void *arg, const char *what); /* once for each damage and fault; borrowed text */
+	bool (*go_on)(void *arg, const struct blob_check *so_far); /* often; false = stop */
+	void *arg;
+};
+
 struct blob_store;
 struct blob_put; /* one upload in progress */
 struct blob_get; /* one download in progress */
@@ -213,6 +227,12 @@ struct blob_ops {
 	/* Quota of an organisation, in memory: -1 = none. A put or part past it fails with ERR_QUOTA. */
 	void (*quota_set)(struct blob_store *s, const char *org, int64_t bytes, int64_t objects);
 	int (*usage)(struct blob_store *s, const char *org, int64_t *ret_bytes, int64_t *ret_objects,
+		     struct err *err);
+
+	/* Reads every object of every organisation and compares it with what the store knows, while it works.
+	 * watch may be NULL. 0 also when it found something; ERR_CANCELLED when it was told to stop. Blocks
+	 * for long. NULL = the store has no such check. */
+	int (*check)(struct blob_store *s, const struct blob_check_watch *watch, struct blob_check *ret,
 		     struct err *err);
 };
 struct blob_store {

@@ -6,6 +6,8 @@ import hashlib
 import os
 import pathlib
 import sys
+import urllib.error
+import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -85,6 +87,95 @@ class Store(platform.Case):
         back = os.path.join(self.p.scratch, "killed")
         self.p.cli("store", "cp", "-R", self.uri("k/"), back).ok()
         self.assertEqual(read_tree(back), read_tree(folder))
+
+    def test_versions_are_kept_listed_read_and_removed(self):
+        uri = "fds://kept/a/file"
+        self.p.cli("store", "mb", "kept").ok()
+        self.p.cli("store", "versioning", "kept", "on").ok()
+        files = self.p.folder({"1": "first", "2": "second"})
+        self.p.cli("store", "cp", files + "/1", uri).ok()
+        self.p.cli("store", "cp", files + "/2", uri).ok()
+        self.p.cli("store", "rm", uri).ok()
+        self.p.cli("store", "cat", uri).fails(status=4)
+        newest, second, first = self.p.json("store", "ls", "--versions", "fds://kept/a/")
+        self.assertEqual([newest["is_delete_marker"], second["is_delete_marker"], newest["is_latest"]], [True, False, True])
+        self.assertEqual(self.p.cli("store", "cat", uri, "--version", first["version"]).ok().out, "first")
+        self.assertIn(second["version"], self.p.cli("store", "ls", "--versions", "fds://kept/").ok().out)
+        self.p.cli("store", "rm", uri, "--version", newest["version"]).ok()
+        self.assertEqual(self.p.cli("store", "cat", uri).ok().out, "second")
+        self.assertEqual(self.p.json("store", "stat", uri)["version"], second["version"])
+        self.p.cli("store", "rm", "-R", "-y", "--versions", "fds://kept/").ok()
+        self.assertEqual(self.p.json("store", "ls", "--versions", "fds://kept/"), [])
+        self.p.cli("store", "versioning", "kept", "suspended").ok()
+        self.assertEqual(self.p.json("store", "stat", "fds://kept/")["versioning"], "suspended")
+        self.p.cli("store", "versioning", "kept", "off").fails("'off'", status=2)
+
+    def test_thousands_of_objects_are_counted_and_removed(self):
+        uri = self.uri("many/")
+        self.p.cli("store", "cp", "-R", self.p.folder({f"{i % 3}/{i}": "x" * (i % 3) for i in range(1203)} | {"own": "12345"}), uri).ok()
+        used = self.p.json("store", "du", uri)
+        self.assertEqual({s["uri"].removeprefix(uri): (s["objects"], s["bytes"]) for s in used["data"]},
+                         {"": (1, 5), "0/": (401, 0), "1/": (401, 401), "2/": (401, 802)})
+        self.assertEqual((used["objects"], used["bytes"]), (1204, 1208))
+        self.assertIn("401", self.p.cli("store", "du", uri).ok().out)
+        self.assertIn("fds://default/", self.p.cli("store", "du").ok().out)
+        gone = self.p.json("store", "rm", "-R", "-y", uri)["data"]
+        self.assertEqual((len(gone), self.keys(uri)), (1204, []))
+
+    def test_stat_tells_what_is_known(self):
+        self.p.cli("store", "cp", self.p.folder({"f": "content"}) + "/f", self.uri("s")).ok()
+        digest = hashlib.sha256(b"content").hexdigest()
+        state = self.p.json("store", "stat", self.uri("s"))
+        self.assertEqual((state["size"], state["sha256"], state["is_latest"]), (7, digest, True))
+        self.assertIn(digest, self.p.cli("store", "stat", self.uri("s")).ok().out)
+        self.p.cli("store", "stat", self.uri("nothing")).fails(status=4)
+        self.assertEqual(self.p.json("store", "stat", "fds://default")["versioning"], "off")
+
+    def test_an_address_works_without_a_key_for_one_object_and_one_verb(self):
+        uri = self.uri("sp ace/ü&100%+.txt")
+        self.p.cli("store", "cp", self.p.folder({"f": "for all"}) + "/f", uri).ok()
+        url = self.p.cli("store", "presign", uri).ok().out.strip()
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            self.assertEqual(answer.read(), b"for all")
+        for wrong in (url.replace(".txt", ".tx"), url.replace("3600", "3601")):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(wrong, timeout=60)
+            self.assertEqual(refused.exception.code, 403)
+        to_write = self.p.json("store", "presign", "--put", "--expires", "5m", uri)["url"]
+        put = urllib.request.Request(to_write, data=b"written", method="PUT")
+        urllib.request.urlopen(put, timeout=60).close()
+        self.assertEqual(self.p.cli("store", "cat", uri).ok().out, "written")
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(to_write, timeout=60)
+        self.p.cli("store", "presign", uri, "--expires", "8d").fails("'8d'", status=2)
+
+
+class Check(platform.Case):
+    def test_a_check_reads_everything_and_names_what_is_damaged(self):
+        names = {"one": "whole words", "two": "needle in the log", "three": b"needle" + bytes(300000)}
+        self.p.cli("store", "cp", "-R", self.p.folder(names), "fds://default/c").ok()
+        whole = self.p.json("store", "fsck")
+        self.assertEqual((whole["state"], whole["damaged"], whole["faults"], whole["found"]), ("done", 0, 0, []))
+        self.assertGreaterEqual(whole["objects"], 3)
+        self.assertGreaterEqual(whole["bytes"], 300000)
+        damaged = 0
+        for path in pathlib.Path(self.p.data, "objects").glob("**/*"):
+            if path.parent.name != "segments" and path.parent.parent.name != "files":
+                continue
+            with open(path, "r+b") as f:
+                at = f.read().find(b"needle")
+                if at >= 0:
+                    f.seek(at)
+                    f.write(b"N")
+                    damaged += 1
+        self.assertEqual(damaged, 2)
+        result = self.p.cli("store", "fsck")
+        self.assertEqual(result.status, 1, result)
+        self.assertIn("'c/two'", result.out)
+        self.assertIn("'c/three'", result.out)
+        self.assertNotIn("'c/one'", result.out)
+        self.p.cli("store", "fsck", "--stop").ok()
+        self.assertEqual(self.p.cli("store", "cat", "fds://default/c/one").ok().out, "whole words")
 
 
 if __name__ == "__main__":

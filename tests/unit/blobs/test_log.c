@@ -41,7 +41,7 @@ static char *dump(struct blob_store *s)
 	struct err err = ERR_INIT;
 	struct blob_list l = {0};
 	struct blob_bucket k;
-	struct blobs_check check;
+	struct blob_check check;
 	EXPECT_OK(s->ops->bucket_stat(s, ORG, BUCKET, &k, &err), &err);
 	buf_printf(&b, "%d %lld %lld\n", k.versioning, (long long)k.objects, (long long)k.bytes);
 	free(k.attributes);
@@ -53,7 +53,7 @@ static char *dump(struct blob_store *s)
 	for (size_t i = 0; i < l.count; i++)
 		buf_printf(&b, "upload %s %s\n", l.entries[i].key, l.entries[i].upload_id);
 	blob_list_done(&l);
-	EXPECT_OK(blobs_check(s, NULL, NULL, &check, &err), &err);
+	EXPECT_OK(blobs_check(s, NULL, &check, &err), &err);
 	buf_printf(&b, "damaged %lld faults %lld\n", (long long)check.damaged, (long long)check.faults);
 	return buf_steal(&b);
 }
@@ -202,14 +202,14 @@ TEST(damage_in_the_log_is_found_named_and_never_served)
 	const char *dir = test_dir();
 	CLEANUP(store) struct blob_store *s = store_open(dir);
 	CLEANUP(buf) struct buf b = BUF_INIT;
-	struct blobs_check check;
+	struct blob_check check;
 	store_puts(s, "a", "words of a");
 	store_puts(s, "b", "words of b");
 	store_puts(s, "c", "words of c");
 	store_damage(dir, SEGMENT, find_bytes(dir, SEGMENT, "words of b") + 3);
 	EXPECT_ERR(store_get(s, "b", &b, &err), ERR_CORRUPT, &err, "'b' is damaged");
 	EXPECT_OK(store_get(s, "a", &b, &err), &err);
-	EXPECT_OK(blobs_check(s, NULL, NULL, &check, &err), &err);
+	EXPECT_OK(blobs_check(s, NULL, &check, &err), &err);
 	assert_int_equal(check.damaged, 1);
 	assert_int_equal(check.objects, 2);
 	store_close(STEAL(s));
@@ -250,8 +250,8 @@ TEST(damage_in_a_data_file_is_found_named_and_never_served)
 	EXPECT_ERR((int)s->ops->get_extent(g, 0, sizeof(large), &fd, &at, &err), ERR_CORRUPT, &err,
 		   "damaged");
 	s->ops->get_close(g);
-	struct blobs_check check;
-	EXPECT_OK(blobs_check(s, NULL, NULL, &check, &err), &err);
+	struct blob_check check;
+	EXPECT_OK(blobs_check(s, NULL, &check, &err), &err);
 	assert_int_equal(check.damaged, 1);
 }
 
