@@ -35,8 +35,8 @@ struct api {
 /* Tables, one per noun, joined by api_routes.c. */
 extern const struct http_route api_system_routes[], api_snapshot_routes[], api_session_routes[],
     api_job_routes[], api_cron_routes[], api_model_routes[], api_store_routes[], api_store_bucket_routes[],
-    api_store_check_routes[], api_watch_routes[], api_org_routes[], api_user_routes[], api_key_routes[],
-    api_quota_routes[], api_usage_routes[];
+    api_store_check_routes[], api_store_upload_routes[], api_watch_routes[], api_org_routes[],
+    api_user_routes[], api_key_routes[], api_quota_routes[], api_usage_routes[];
 extern const struct http_route *const api_routes[];
 
 const struct principal *api_principal(const struct http_exchange *x);

@@ -112,8 +112,23 @@ static const struct {
      "\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"
      "\"type\":\"integer\"},\"sha256\":{\"type\":[\"string\",\"null\"]},\"content_type\":{\"type\":"
      "\"string\"},"
-     "\"version\":{\"type\":\"string\"},\"is_latest\":{\"type\":\"boolean\"},\"parts\":{\"type\":\"integer\"}"
+     "\"version\":{\"type\":\"string\"},\"is_latest\":{\"type\":\"boolean\"},\"part_sizes\":{\"type\":"
+     "\"array\",\"items\":{\"type\":\"integer\"}},\"parts\":{\"type\":\"integer\"}"
      "}}"},
+    {"Upload",
+     "{\"type\":\"object\",\"required\":[\"key\",\"upload\"],\"properties\":{\"key\":{\"type\":\"string\"},"
+     "\"upload\":{\"type\":\"string\"},\"begun_ms\":{\"type\":\"integer\"}}}"},
+    {"UploadParts", "{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{\"resumable\":{\"type\":"
+		    "\"boolean\"},\"data\":{"
+		    "\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"number\":{\"type\":"
+		    "\"integer\"},\"size\":{"
+		    "\"type\":\"integer\"},\"etag\":{\"type\":\"string\"}}}}}}"},
+    {"UploadEnd",
+     "{\"type\":\"object\",\"required\":[\"parts\"],\"additionalProperties\":false,\"properties\":{\"parts\":"
+     "{"
+     "\"type\":\"array\",\"minItems\":1,\"maxItems\":10000,\"items\":{\"type\":\"object\",\"required\":["
+     "\"number\",\"etag\"],\"properties\":{\"number\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"}}}"
+     "}}}"},
     {"Removals",
      "{\"type\":\"object\",\"required\":[\"objects\"],\"additionalProperties\":false,\"properties\":{"
      "\"objects\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":1000,\"items\":{\"type\":\"object\","
@@ -190,6 +205,7 @@ static const char *const lists[][2] = {{"JobList", "Job"},
 				       {"FrameworkList", "Framework"},
 				       {"BucketList", "Bucket"},
 				       {"ObjectList", "StoredObject"},
+				       {"UploadList", "Upload"},
 				       {"OrgList", "Org"},
 				       {"UserList", "User"},
 				       {"KeyList", "Key"},

@@ -32,6 +32,8 @@ void store_call_free(struct store_call *c)
 	blob_list_done(&c->list);
 	free(c->state.attributes);
 	free(c->removals);
+	free(c->part_sizes);
+	free(c->parts.items);
 	free(c);
 }
 
@@ -253,7 +255,7 @@ static void commit_object(void *arg)
 	store_call_result(c, c->blobs->ops->put_commit(c->put, &c->info, &c->err));
 }
 
-static void object_committed(void *arg)
+void store_call_committed(void *arg)
 {
 	struct store_call *c = arg;
 	if (store_call_failed(c))
@@ -268,7 +270,7 @@ static void object_committed(void *arg)
 static void upload_end(void *arg)
 {
 	struct store_call *c = arg;
-	api_work(c->api, commit_object, object_committed, c);
+	api_work(c->api, commit_object, store_call_committed, c);
 }
 
 static void abort_object(void *arg)
@@ -299,7 +301,7 @@ static void begin_object(void *arg)
 	    c, c->blobs->ops->put_begin(c->blobs, c->org, c->bucket, c->key, &o, &c->put, &c->err));
 }
 
-static void object_begun(void *arg)
+void store_call_receive(void *arg)
 {
 	struct store_call *c = arg;
 	if (!store_call_failed(c))
@@ -325,7 +327,7 @@ static void put_object(struct http_exchange *x, void *app)
 	if (c->sha256 && (strlen(c->sha256) != 64 || strspn(c->sha256, "0123456789abcdef") != 64))
 		err_set(&c->err, ERR_INVALID, "X-Content-SHA256 is not 64 lower-case hexadecimal digits");
 	if (!store_call_failed(c))
-		api_work(app, begin_object, object_begun, c);
+		api_work(app, begin_object, store_call_receive, c);
 }
 
 static const struct http_param list_params[] = {

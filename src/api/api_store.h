@@ -25,6 +25,13 @@ struct store_call {
 	struct blob_info info;
 	const char *content_type, *sha256;
 	int64_t length;
+	int64_t *part_sizes; /* of a multipart object; owned */
+	/* uploads in parts */
+	const char *upload;
+	char upload_id[BLOB_UPLOAD_ID_MAX + 1];
+	bool is_ours;
+	int64_t part; /* number */
+	struct blob_parts parts;
 	/* buckets */
 	struct blob_bucket state;
 	int versioning; /* that is wished; -1 = as it is */
@@ -43,6 +50,9 @@ void store_call_result(struct store_call *c, int r);
 bool store_call_failed(struct store_call *c);
 /* Are the names of bucket and key possible ones? Answers and frees when not. */
 bool store_call_check(struct store_call *c);
+/* Pool works' ends: c->put was begun, its body is to come; what was put is whole, the answer is 201. */
+void store_call_receive(void *arg);
+void store_call_committed(void *arg);
 /* version, is_latest, is_delete_marker. */
 void store_format_version(json_t *j, const struct blob_info *info);
 

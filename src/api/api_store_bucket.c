@@ -18,11 +18,29 @@ void store_format_version(json_t *j, const struct blob_info *info)
 
 /* ---- an object ---- */
 
+/* Sizes of parts are the opened object's, so that they are of the same version as the rest. */
+static int read_parts(struct store_call *c, struct blob_get *g)
+{
+	int r = 0;
+	c->part_sizes = mem_alloc(((size_t)c->info.part_count + 1) * sizeof(*c->part_sizes));
+	for (int i = 0; i < c->info.part_count && r >= 0; i++) {
+		int64_t offset;
+		r = c->blobs->ops->get_part(g, i + 1, &offset, &c->part_sizes[i], &c->err);
+	}
+	return r;
+}
+
 static void stat_object(void *arg)
 {
 	struct store_call *c = arg;
-	store_call_result(
-	    c, c->blobs->ops->stat(c->blobs, c->org, c->bucket, c->key, c->version, &c->info, NULL, &c->err));
+	struct blob_get *g = NULL;
+	int r =
+	    c->blobs->ops->get_open(c->blobs, c->org, c->bucket, c->key, c->version, &g, &c->info, &c->err);
+	if (r >= 0) {
+		r = read_parts(c, g);
+		c->blobs->ops->get_close(g);
+	}
+	store_call_result(c, r);
 }
 
 static void object_known(void *arg)
@@ -37,6 +55,10 @@ static void object_known(void *arg)
 		      *i->sha256 ? i->sha256 : NULL, "content_type", i->content_type);
 	store_format_version(j, i);
 	json_object_set_new(j, "parts", json_integer(i->part_count));
+	json_t *sizes = json_array();
+	for (int k = 0; k < i->part_count; k++)
+		json_array_append_new(sizes, json_integer(c->part_sizes[k]));
+	json_object_set_new(j, "part_sizes", sizes);
 	http_reply_json(c->x, 200, j);
 	store_call_free(c);
 }

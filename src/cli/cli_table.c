@@ -130,6 +130,11 @@ static const struct cli_option predict_options[] = {
     {0},
 };
 static const struct cli_option ids_options[] = {{"ids", 0, NULL, "print only names"}, {0}};
+static const struct cli_option sync_options[] = {
+    {"delete", 0, NULL, "remove from TO what is not in FROM, after all else is copied"},
+    {"dry-run", 0, NULL, "only say what would be done"},
+    {0},
+};
 static const struct cli_option copy_options[] = {{"recursive", 'R', NULL, "copy whole folders"}, {0}};
 static const struct cli_option remove_options[] = {
     {"recursive", 'R', NULL, "remove everything below the prefix"},
@@ -304,8 +309,18 @@ const struct cli_command cli_commands[] = {
     {"models", "delete", "MODEL...", "stop model services", NULL, NULL, 1, -1, cmd_models_delete},
     {"store", "ls", "[URI]", "list buckets, or what is below an fds:// address", NULL, OPTIONS(ls_options), 0,
      1, cmd_store_ls},
-    {"store", "cp", "FROM TO", "copy between files and the store", NULL, OPTIONS(copy_options), 2, 2,
-     cmd_store_cp},
+    {"store", "cp", "FROM TO", "copy between files and the store",
+     "Several files or pieces of a large one go at the same time. What was interrupted goes on where it was "
+     "when "
+     "an upload\n"
+     "of 32 MiB or more is repeated. A download appears under its name when its hash is the store's.",
+     OPTIONS(copy_options), 2, 2, cmd_store_cp},
+    {"store", "sync", "FROM TO", "copy a folder's changes to the store or from it",
+     "Copies what is missing, of another size or younger than what is there. Links are left alone. "
+     "Downloaded files "
+     "get the\n"
+     "times of their objects.",
+     OPTIONS(sync_options), 2, 2, cmd_store_sync},
     {"store", "cat", "URI...", "print objects", NULL, OPTIONS(version_options), 1, -1, cmd_store_cat},
     {"store", "stat", "URI", "what is known of an object or a bucket", NULL, OPTIONS(version_options), 1, 1,
      cmd_store_stat},

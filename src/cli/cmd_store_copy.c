@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store cp. */
+/* store cp and sync. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,160 +8,307 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/fd.h"
+#include "base/map.h"
 #include "base/path.h"
-#include "cli/store.h"
+#include "cli/transfer.h"
 
-static int write_fd(void *arg, const void *data, size_t len)
-{
-	return fd_write_all(*(int *)arg, data, len, NULL);
-}
+#define DEPTH_MAX 64
 
-/* Into a temporary file beside the target, so that a broken transfer leaves the old file alone. */
-static int download_file(struct cli *c, const char *path, const char *target, struct err *err)
-{
-	CLEANUP(free) char *part = mem_printf("%s.cloudml-part", target);
-	CLEANUP(fd) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_sys(err, errno, "cannot write '%s'", part);
-	int r = client_download(c->client, path, write_fd, &fd, err);
-	if (r == -ERR_CANCELLED)
-		r = err_set(err, ERR_IO, "cannot write '%s'", part);
-	if (r >= 0 && rename(part, target) < 0)
-		r = err_sys(err, errno, "cannot rename to '%s'", target);
-	if (r < 0)
-		unlink(part);
-	else
-		cli_changed(c, json_pack("{s:s}", "file", target), "%s", target);
-	return r;
-}
-
-struct download {
-	const char *bucket, *prefix, *target;
+/* What is on the other side, by its name below the two roots. */
+struct there {
+	int64_t size, modified_ms;
+	bool is_here; /* too */
+};
+struct copy {
+	struct cli *cli;
+	struct transfers *transfers;
+	const char *folder;   /* root here */
+	struct store_uri uri; /* root there; its key is "" or ends in '/' */
+	struct map *there;    /* struct there; NULL = everything is copied */
+	bool is_dry;
 };
 
-static int download_entry(struct cli *c, const struct download *d, const json_t *entry, struct err *err)
-{
-	const char *key = cli_str(entry, "key"), *below = key + strlen(d->prefix);
-	while (*below == '/')
-		below++;
-	/* Keys come from others: only clean ones become files here. */
-	int r = path_check(below, strlen(below), err);
-	if (r < 0)
-		return err_wrap(err, "the key '%s'", key);
-	CLEANUP(free) char *target = mem_printf("%s/%s", d->target, below);
-	CLEANUP(free) char *folder = mem_strndup(target, (size_t)(strrchr(target, '/') - target));
-	CLEANUP(free) char *escaped = client_escape(key, true);
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s/%s", d->bucket, escaped);
-	CLEANUP(fd) int root = -1;
-	if (mkdir(d->target, 0755) < 0 && errno != EEXIST)
-		return err_sys(err, errno, "cannot make folder '%s'", d->target);
-	root = open(d->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_sys(err, errno, "cannot open folder '%s'", d->target);
-	if (strlen(folder) > strlen(d->target))
-		r = path_mkdirs(root, folder + strlen(d->target) + 1, 0755, err);
-	return r < 0 ? r : download_file(c, path, target, err);
-}
+/* ---- the two sides ---- */
 
-static int download_page(struct cli *c, void *arg, const json_t *page, struct err *err)
-{
-	size_t i;
-	const json_t *entry;
-	int r = 0;
-	json_array_foreach(page, i, entry) if (r >= 0) r = download_entry(c, arg, entry, err);
-	return r;
-}
+typedef int file_fn(struct copy *c, const char *below, const struct stat *st, struct err *err);
 
-static int upload_file(struct cli *c, const char *file, const char *path, struct err *err)
+/* Calls fn with each regular file below the root, links left alone. "" = the root itself. */
+static int walk(struct copy *c, const char *below, int depth, file_fn *fn, struct err *err)
 {
-	CLEANUP(fd) int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, errno, "cannot open '%s'", file);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_INVALID, "'%s' is not a file; copy a folder with --recursive", file);
-	json_t *object = NULL;
-	int r = client_upload(c->client, path, fd, st.st_size, NULL, NULL, NULL, &object, err);
-	if (r >= 0)
-		cli_changed(c, object, "%s", file);
-	return r < 0 ? err_wrap(err, "uploading '%s'", file) : 0;
-}
-
-static int upload_tree(struct cli *c, const char *folder, const char *path, int depth, struct err *err)
-{
+	CLEANUP(free) char *folder = mem_printf("%s%s%s", c->folder, *below ? "/" : "", below);
 	CLEANUP(dir) DIR *d = opendir(folder);
 	int r = 0;
-	if (!d || depth > 64)
+	if (!d || depth > DEPTH_MAX)
 		return d ? err_set(err, ERR_INVALID, "folders nest too deeply at '%s'", folder)
 			 : err_sys(err, errno, "cannot open folder '%s'", folder);
 	for (struct dirent *e; r >= 0 && (e = readdir(d));) {
 		struct stat st;
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		CLEANUP(free) char *child = mem_printf("%s/%s", folder, e->d_name);
-		CLEANUP(free) char *escaped = client_escape(e->d_name, false);
-		CLEANUP(free) char *child_path = mem_printf("%s/%s", path, escaped);
-		if (lstat(child, &st) < 0)
+		CLEANUP(free) char *child = mem_printf("%s%s%s", below, *below ? "/" : "", e->d_name);
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode))
-			r = upload_tree(c, child, child_path, depth + 1, err);
+			r = walk(c, child, depth + 1, fn, err);
 		else if (S_ISREG(st.st_mode))
-			r = upload_file(c, child, child_path, err);
+			r = fn(c, child, &st, err);
 	}
 	return r;
 }
 
-static int copy_up(struct cli *c, const char *from, const char *to, bool recursive, struct err *err)
+typedef int object_fn(struct copy *c, const char *below, const json_t *entry, struct err *err);
+struct object_walk {
+	struct copy *copy;
+	object_fn *fn;
+	size_t count;
+};
+
+static int walk_page(struct cli *cli, void *arg, const json_t *page, struct err *err)
 {
-	CLEANUP(store_uri) struct store_uri u = {0};
-	int r = store_uri_parse(to, &u, err);
-	if (r < 0)
-		return r;
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s", u.path);
-	size_t n = strlen(path);
-	bool into = !*u.key || path[n - 1] == '/';
-	if (recursive) {
-		while (n && path[n - 1] == '/')
-			path[--n] = '\0';
-		return upload_tree(c, from, path, 0, err);
+	struct object_walk *w = arg;
+	size_t i;
+	const json_t *entry;
+	int r = 0;
+	json_array_foreach(page, i, entry)
+	{
+		const char *below = cli_str(entry, "key") + strlen(w->copy->uri.key);
+		/* What programs make as signs of folders is nothing to copy. */
+		if (r < 0 || !*below || below[strlen(below) - 1] == '/')
+			continue;
+		w->count++;
+		r = w->fn(w->copy, below, entry, err);
 	}
-	CLEANUP(free) char *name = client_escape(strrchr(from, '/') ? strrchr(from, '/') + 1 : from, false);
-	CLEANUP(free) char *whole = into ? mem_printf("%s%s", path, name) : mem_strdup(path);
-	return upload_file(c, from, whole, err);
+	return r;
 }
 
-static int copy_down(struct cli *c, const char *from, const char *to, bool recursive, struct err *err)
+/* How many there were. */
+static int64_t walk_objects(struct copy *c, object_fn *fn, struct err *err)
 {
-	CLEANUP(store_uri) struct store_uri u = {0};
-	struct stat st;
-	int r = store_uri_parse(from, &u, err);
-	if (r < 0)
-		return r;
-	if (recursive) {
-		const struct store_list l = {.bucket = u.bucket, .prefix = u.key, .flat = true};
-		const struct download d = {u.bucket, u.key, to};
-		return store_each_page(c, &l, download_page, (void *)&d, err);
+	const struct store_list l = {.bucket = c->uri.bucket, .prefix = c->uri.key, .flat = true};
+	struct object_walk w = {c, fn, 0};
+	int r = store_each_page(c->cli, &l, walk_page, &w, err);
+	return r < 0 ? r : (int64_t)w.count;
+}
+
+/* ---- one file ---- */
+
+static void tell(const struct copy *c, const char *verb, const char *what)
+{
+	cli_changed(c->cli, json_pack("{s:s, s:s}", verb, what, "dry_run", "true"), "would %s %s", verb,
+		    what);
+}
+
+/* As rsync and aws do: another size, or younger than what is there. */
+static bool is_needed(const struct copy *c, const char *below, int64_t size, int64_t modified_ms)
+{
+	struct there *t = c->there ? map_get(c->there, below) : NULL;
+	if (!t)
+		return true;
+	t->is_here = true;
+	return t->size != size || modified_ms > t->modified_ms;
+}
+
+static int64_t modified_ms(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
+static int send_file(struct copy *c, const char *below, const struct stat *st, struct err *err)
+{
+	CLEANUP(free) char *file = mem_printf("%s/%s", c->folder, below);
+	CLEANUP(free) char *key = mem_printf("%s%s", c->uri.key, below);
+	if (!is_needed(c, below, st->st_size, modified_ms(st)))
+		return 0;
+	if (c->is_dry) {
+		tell(c, "copy", file);
+		return 0;
 	}
-	CLEANUP(free) char *path = mem_printf("/api/v1/store/%s", u.path);
-	const char *name = strrchr(u.key, '/') ? strrchr(u.key, '/') + 1 : u.key;
+	return transfers_up(c->transfers, file, c->uri.bucket, key, err);
+}
+
+/* Keys come from others: only clean ones become files here, and only below the folder. */
+static int make_folder_of(const struct copy *c, const char *below, struct err *err)
+{
+	const char *slash = strrchr(below, '/');
+	CLEANUP(free) char *folder = slash ? mem_strndup(below, (size_t)(slash - below)) : NULL;
+	if (mkdir(c->folder, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "cannot make folder '%s'", c->folder);
+	CLEANUP(fd) int root = open(c->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_sys(err, errno, "cannot open folder '%s'", c->folder);
+	return folder ? path_mkdirs(root, folder, 0755, err) : 0;
+}
+
+static int get_object(struct copy *c, const char *below, const json_t *entry, struct err *err)
+{
+	const char *key = cli_str(entry, "key");
+	CLEANUP(free) char *file = mem_printf("%s/%s", c->folder, below);
+	int r = path_check(below, strlen(below), err);
+	if (r < 0)
+		return err_wrap(err, "the key '%s'", key);
+	if (!is_needed(c, below, cli_int(entry, "size"), cli_int(entry, "modified_ms")))
+		return 0;
+	if (c->is_dry) {
+		tell(c, "copy", key);
+		return 0;
+	}
+	r = make_folder_of(c, below, err);
+	return r < 0 ? r : transfers_down(c->transfers, c->uri.bucket, key, file, err);
+}
+
+/* ---- cp ---- */
+
+static int copy_tree(struct copy *c, const char *uri, bool up, struct err *err)
+{
+	size_t n = strlen(c->uri.key);
+	if (n && c->uri.key[n - 1] != '/') {
+		char *key = mem_printf("%s/", c->uri.key);
+		free(c->uri.key);
+		c->uri.key = key;
+	}
+	int64_t count = up ? walk(c, "", 0, send_file, err) : walk_objects(c, get_object, err);
+	if (!up && count == 0)
+		return err_set(err, ERR_NOT_FOUND, "nothing is below '%s'", uri);
+	return count < 0 ? (int)count : 0;
+}
+
+static const char *last_name(const char *path)
+{
+	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
+static int copy_one(struct copy *c, const char *from, const char *to, bool up, struct err *err)
+{
+	struct stat st;
+	size_t n = strlen(c->uri.key);
+	if (up) {
+		bool into = !n || c->uri.key[n - 1] == '/';
+		CLEANUP(free) char *key = mem_printf("%s%s", c->uri.key, into ? last_name(from) : "");
+		return transfers_up(c->transfers, from, c->uri.bucket, key, err);
+	}
+	const char *name = last_name(c->uri.key);
 	if (!*name)
 		return err_set(err, ERR_INVALID, "'%s' is a folder; copy it with --recursive", from);
 	bool into = stat(to, &st) == 0 && S_ISDIR(st.st_mode);
-	CLEANUP(free) char *target = into ? mem_printf("%s/%s", to, name) : mem_strdup(to);
-	return download_file(c, path, target, err);
+	CLEANUP(free) char *file = mem_printf("%s%s%s", to, into ? "/" : "", into ? name : "");
+	return transfers_down(c->transfers, c->uri.bucket, c->uri.key, file, err);
 }
 
-int cmd_store_cp(struct cli *c, const struct cli_args *a, struct err *err)
+static int copy_open(struct copy *c, const struct cli_args *a, bool *ret_up, struct err *err)
 {
 	const char *from = a->positional[0], *to = a->positional[1];
-	bool recursive = cli_opt(a, "recursive") != NULL;
-	int r = cli_connect(c, err);
-	if (r < 0)
-		return r;
-	c->changed = json_array();
-	if (store_is_uri(from) == store_is_uri(to))
+	*ret_up = store_is_uri(to);
+	c->cli->changed = json_array();
+	if (store_is_uri(from) == *ret_up)
 		return err_set(err, ERR_INVALID,
 			       "one of the two must be an fds:// address and the other a file here");
-	return store_is_uri(to) ? copy_up(c, from, to, recursive, err)
-				: copy_down(c, from, to, recursive, err);
+	c->folder = *ret_up ? from : to;
+	int r = store_uri_parse(*ret_up ? to : from, &c->uri, err);
+	return r < 0 ? r : cli_connect(c->cli, err);
+}
+
+int cmd_store_cp(struct cli *cli, const struct cli_args *a, struct err *err)
+{
+	struct copy c = {.cli = cli};
+	bool up;
+	int r = copy_open(&c, a, &up, err);
+	if (r >= 0) {
+		c.transfers = transfers_new(cli, false);
+		r = cli_opt(a, "recursive") ? copy_tree(&c, a->positional[0], up, err)
+					    : copy_one(&c, a->positional[0], a->positional[1], up, err);
+		r = transfers_end(c.transfers, r, err);
+	}
+	store_uri_done(&c.uri);
+	return r;
+}
+
+/* ---- sync ---- */
+
+static void note_there(struct copy *c, const char *below, int64_t size, int64_t ms)
+{
+	struct there *t = MEM_NEW(struct there);
+	t->size = size;
+	t->modified_ms = ms;
+	map_set(c->there, below, t);
+}
+
+static int note_file(struct copy *c, const char *below, const struct stat *st, struct err *err)
+{
+	note_there(c, below, st->st_size, modified_ms(st));
+	return 0;
+}
+
+static int note_object(struct copy *c, const char *below, const json_t *entry, struct err *err)
+{
+	note_there(c, below, cli_int(entry, "size"), cli_int(entry, "modified_ms"));
+	return 0;
+}
+
+static int delete_there(struct copy *c, const char *below, bool up, struct err *err)
+{
+	CLEANUP(free) char *key = mem_printf("%s%s", c->uri.key, below);
+	CLEANUP(free)
+	char *what =
+	    up ? mem_printf("fds://%s/%s", c->uri.bucket, key) : mem_printf("%s/%s", c->folder, below);
+	if (c->is_dry) {
+		tell(c, "remove", what);
+		return 0;
+	}
+	if (up) {
+		CLEANUP(free) char *path = store_route("store", c->uri.bucket, key, NULL);
+		int r = client_call(c->cli->client, "DELETE", path, NULL, NULL, NULL, err);
+		if (r < 0)
+			return r;
+	} else if (unlink(what) < 0 && errno != ENOENT) {
+		return err_sys(err, errno, "cannot remove '%s'", what);
+	}
+	cli_changed(c->cli, json_pack("{s:s}", "removed", what), "removed %s", what);
+	return 0;
+}
+
+static int delete_rest(struct copy *c, bool up, struct err *err)
+{
+	const char *below;
+	void *value;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && map_next(c->there, &i, &below, &value);)
+		if (!((struct there *)value)->is_here)
+			r = delete_there(c, below, up, err);
+	return r;
+}
+
+/* A folder here that is not there yet has no files. */
+static int note_all(struct copy *c, bool up, struct err *err)
+{
+	struct stat st;
+	size_t n = strlen(c->uri.key);
+	if (n && c->uri.key[n - 1] != '/') {
+		char *key = mem_printf("%s/", c->uri.key);
+		free(c->uri.key);
+		c->uri.key = key;
+	}
+	if (!up)
+		return stat(c->folder, &st) < 0 && errno == ENOENT ? 0 : walk(c, "", 0, note_file, err);
+	int64_t count = walk_objects(c, note_object, err);
+	return count < 0 ? (int)count : 0;
+}
+
+int cmd_store_sync(struct cli *cli, const struct cli_args *a, struct err *err)
+{
+	struct copy c = {.cli = cli, .there = map_new(free), .is_dry = cli_opt(a, "dry-run") != NULL};
+	bool up;
+	int r = copy_open(&c, a, &up, err);
+	if (r >= 0)
+		r = note_all(&c, up, err);
+	if (r >= 0) {
+		c.transfers = transfers_new(cli, true);
+		r = copy_tree(&c, a->positional[0], up, err);
+		r = transfers_end(c.transfers, r, err);
+	}
+	/* Only what was copied whole may take the place of what goes. */
+	if (r >= 0 && cli_opt(a, "delete"))
+		r = delete_rest(&c, up, err);
+	map_free(c.there);
+	store_uri_done(&c.uri);
+	return r;
 }

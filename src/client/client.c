@@ -198,7 +198,7 @@ char *client_escape(const char *text, bool keep_slash)
 
 struct upload {
 	int fd;
-	int64_t done, total;
+	int64_t offset, done, total;
 	client_progress_fn *progress;
 	void *arg;
 };
@@ -206,7 +206,9 @@ struct upload {
 static size_t upload_read(char *data, size_t size, size_t count, void *arg)
 {
 	struct upload *u = arg;
-	ssize_t n = pread(u->fd, data, size * count, u->done);
+	int64_t left = u->total - u->done;
+	size_t want = (int64_t)(size * count) < left ? size * count : (size_t)left;
+	ssize_t n = pread(u->fd, data, want, u->offset + u->done);
 	if (n < 0)
 		return CURL_READFUNC_ABORT;
 	u->done += n;
@@ -215,10 +217,33 @@ static size_t upload_read(char *data, size_t size, size_t count, void *arg)
 	return (size_t)n;
 }
 
+/* A connection that was kept and has ended meanwhile is noticed only when the body is on its way. */
+static int upload_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct upload *u = arg;
+	if (origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	u->done = offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void give_up_when_stalled(CURL *curl)
+{
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
+}
+
 int client_upload(struct client *c, const char *path, int fd, int64_t size_bytes, const char *sha256,
 		  client_progress_fn *progress, void *arg, json_t **ret, struct err *err)
 {
-	struct upload u = {.fd = fd, .total = size_bytes, .progress = progress, .arg = arg};
+	return client_upload_at(c, path, fd, 0, size_bytes, sha256, progress, arg, ret, err);
+}
+
+int client_upload_at(struct client *c, const char *path, int fd, int64_t offset, int64_t size_bytes,
+		     const char *sha256, client_progress_fn *progress, void *arg, json_t **ret,
+		     struct err *err)
+{
+	struct upload u = {.fd = fd, .offset = offset, .total = size_bytes, .progress = progress, .arg = arg};
 	curl_easy_reset(c->curl);
 	struct curl_slist *headers = client_prepare(c, c->curl, "PUT", path);
 	headers = client_header(headers, "Content-Type: application/octet-stream");
@@ -228,6 +253,9 @@ int client_upload(struct client *c, const char *path, int fd, int64_t size_bytes
 	curl_easy_setopt(c->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size_bytes);
 	curl_easy_setopt(c->curl, CURLOPT_READFUNCTION, upload_read);
 	curl_easy_setopt(c->curl, CURLOPT_READDATA, &u);
+	curl_easy_setopt(c->curl, CURLOPT_SEEKFUNCTION, upload_seek);
+	curl_easy_setopt(c->curl, CURLOPT_SEEKDATA, &u);
+	give_up_when_stalled(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
 	return perform_json(c, headers, ret, err);
 }
@@ -258,13 +286,17 @@ static size_t download_write(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
-int client_download(struct client *c, const char *path, client_sink_fn *sink, void *arg, struct err *err)
+static int download(struct client *c, const char *path, const char *range, client_sink_fn *sink, void *arg,
+		    struct err *err)
 {
 	struct download d = {.curl = c->curl, .sink = sink, .arg = arg};
 	long status = 0;
 	curl_easy_reset(c->curl);
 	struct curl_slist *headers = client_prepare(c, c->curl, "GET", path);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c->curl, CURLOPT_RANGE, range);
+	if (range)
+		give_up_when_stalled(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, download_write);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &d);
 	CURLcode code = curl_easy_perform(c->curl);
@@ -279,4 +311,17 @@ int client_download(struct client *c, const char *path, client_sink_fn *sink, vo
 		r = client_answer_error(status, &d.error_body, err);
 	buf_done(&d.error_body);
 	return r;
+}
+
+int client_download(struct client *c, const char *path, client_sink_fn *sink, void *arg, struct err *err)
+{
+	return download(c, path, NULL, sink, arg, err);
+}
+
+int client_download_range(struct client *c, const char *path, int64_t offset, int64_t size_bytes,
+			  client_sink_fn *sink, void *arg, struct err *err)
+{
+	char range[64];
+	snprintf(range, sizeof(range), "%lld-%lld", (long long)offset, (long long)(offset + size_bytes - 1));
+	return download(c, path, range, sink, arg, err);
 }

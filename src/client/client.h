@@ -36,9 +36,16 @@ char *client_escape(const char *text, bool keep_slash);
 typedef void client_progress_fn(void *arg, int64_t done_bytes, int64_t total_bytes);
 int client_upload(struct client *c, const char *path, int fd, int64_t size_bytes, const char *sha256,
 		  client_progress_fn *progress, void *arg, json_t **ret, struct err *err);
+/* The same of size_bytes from 'offset' on. Fails when nothing moves for a minute. */
+int client_upload_at(struct client *c, const char *path, int fd, int64_t offset, int64_t size_bytes,
+		     const char *sha256, client_progress_fn *progress, void *arg, json_t **ret,
+		     struct err *err);
 /* Hands the body to sink as it arrives; a negative answer of sink stops with ERR_CANCELLED. */
 typedef int client_sink_fn(void *arg, const void *data, size_t len);
 int client_download(struct client *c, const char *path, client_sink_fn *sink, void *arg, struct err *err);
+/* The same of size_bytes > 0 from 'offset' on. Fails when nothing moves for a minute. */
+int client_download_range(struct client *c, const char *path, int64_t offset, int64_t size_bytes,
+			  client_sink_fn *sink, void *arg, struct err *err);
 
 /* Watches one subject by Server-Sent Events and, beside it, streams a log. Ends when on_change answers
  * non-zero and the log has ended (or there is none), or when *stop is set (from a signal handler). Reconnects

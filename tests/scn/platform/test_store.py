@@ -5,6 +5,8 @@
 import hashlib
 import os
 import pathlib
+import pty
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -148,6 +150,113 @@ class Store(platform.Case):
         with self.assertRaises(urllib.error.HTTPError):
             urllib.request.urlopen(to_write, timeout=60)
         self.p.cli("store", "presign", uri, "--expires", "8d").fails("'8d'", status=2)
+
+    def large(self, name, mebibytes=48):
+        path = os.path.join(self.p.scratch, name)
+        with open(path, "wb") as f:
+            for i in range(mebibytes):
+                f.write(hashlib.shake_128(name.encode() + bytes([i])).digest(1 << 20))
+        return path
+
+    def assert_same_content(self, uri, path):
+        back = os.path.join(self.p.scratch, "same.back")
+        self.p.cli("store", "cp", uri, back).ok()
+        self.assertEqual(pathlib.Path(back).read_bytes(), pathlib.Path(path).read_bytes())
+
+    def uploads(self, key):
+        return self.p.get(f"/store-uploads/default?prefix={key}")["data"]
+
+    def test_an_interrupted_upload_goes_on_where_it_was(self):
+        path, key = self.large("resumed"), f"{self._testMethodName}/f"
+        upload = self.p.api("POST", f"/store-uploads/default/{key}")[1]["upload"]
+        content = pathlib.Path(path).read_bytes()
+        piece = 16 << 20
+        where = f"/store-parts/default/{key}?upload={upload}&part="
+        self.p.api("PUT", where + "1", raw=content[:piece])
+        self.p.api("PUT", where + "3", raw=b"not what is there".ljust(piece))
+        self.p.cli("store", "cp", path, self.uri("f")).ok()
+        self.assertEqual(self.uploads(key), [], "the upload that was there is the one that was ended")
+        self.assert_same_content(self.uri("f"), path)
+
+    def test_an_upload_of_another_file_or_client_is_left_alone(self):
+        path, key = self.large("other"), f"{self._testMethodName}/f"
+        upload = self.p.api("POST", f"/store-uploads/default/{key}")[1]["upload"]
+        self.p.api("PUT", f"/store-parts/default/{key}?upload={upload}&part=4", raw=b"of a longer file")
+        self.p.cli("store", "cp", path, self.uri("f")).ok()
+        self.assertEqual([u["upload"] for u in self.uploads(key)], [upload])
+        self.assert_same_content(self.uri("f"), path)
+        self.p.api("DELETE", f"/store-uploads/default/{key}?upload={upload}")
+        self.assertEqual(self.uploads(key), [])
+
+    def test_a_copy_that_was_killed_is_repeated(self):
+        path, key = self.large("half-sent", 160), f"{self._testMethodName}/f"
+        copy = self.p.begin("store", "cp", path, self.uri("f"))
+
+        def has_parts():
+            listed = self.uploads(key)
+            return copy.over() or (listed and self.p.get(f"/store-uploads/default/{key}?upload={listed[0]['upload']}")["data"])
+
+        platform.until("parts of the upload", has_parts)
+        copy.end()
+        self.p.cli("store", "cp", path, self.uri("f")).ok()
+        self.assertEqual(self.uploads(key), [])
+        self.assert_same_content(self.uri("f"), path)
+
+    def test_a_terminal_shows_how_far_a_copy_is(self):
+        path = self.large("shown")
+        terminal, other = pty.openpty()
+        copy = subprocess.Popen([platform.CLOUDML, "store", "cp", path, self.uri("f")], env=self.p.env,
+                                cwd=self.p.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=other)
+        os.close(other)
+        shown = b""
+        while True:
+            try:
+                part = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+        os.close(terminal)
+        self.assertEqual(copy.wait(60), 0, shown)
+        self.assertIn(b"of 48 MiB", shown)
+        self.assertIn(b"/s", shown)
+
+    def test_a_failed_copy_leaves_no_file_and_no_object(self):
+        target = os.path.join(self.p.scratch, "absent")
+        self.p.cli("store", "cp", self.uri("nothing"), target).fails(status=4)
+        self.p.cli("store", "cp", "-R", self.uri("nothing/"), target).fails(status=4)
+        self.assertFalse([n for n in os.listdir(self.p.scratch) if n.startswith("absent")])
+        self.p.cli("store", "cp", os.path.join(self.p.scratch, "no such file"), self.uri("x")).fails("no such file", status=4)
+        self.p.cli("store", "cp", self.p.home, self.uri("x")).fails("--recursive", status=2)
+        self.assertEqual(self.keys(self.uri()), [])
+
+    def test_sync_copies_only_what_changed_and_removes_what_went(self):
+        folder, uri = self.p.folder({"same": "1", "changed": "1", "gone/too": "1"}), self.uri("s")
+        root = pathlib.Path(folder)
+        self.assertEqual(len(self.p.json("store", "sync", folder, uri)["data"]), 3)
+        self.assertEqual(self.p.json("store", "sync", folder, uri)["data"], [])
+        (root / "changed").write_text("other")
+        (root / "gone/too").unlink()
+        planned = self.p.cli("store", "sync", "--dry-run", "--delete", folder, uri).ok().err
+        self.assertIn("would copy", planned)
+        self.assertIn("would remove", planned)
+        self.assertEqual(self.p.cli("store", "cat", uri + "/changed").ok().out, "1")
+        self.p.cli("store", "sync", folder, uri).ok()
+        self.assertEqual(self.p.cli("store", "cat", uri + "/changed").ok().out, "other")
+        self.assertEqual(self.keys(uri + "/"), ["changed", "gone/too", "same"])
+        self.p.cli("store", "sync", "--delete", folder, uri).ok()
+        self.assertEqual(self.keys(uri + "/"), ["changed", "same"])
+        back = os.path.join(self.p.scratch, "synced")
+        self.p.cli("store", "sync", uri, back).ok()
+        self.assertEqual(read_tree(back), {"changed": b"other", "same": b"1"})
+        self.assertEqual(self.p.json("store", "sync", uri, back)["data"], [])
+        self.assertEqual(self.p.json("store", "sync", back, uri)["data"], [])
+        pathlib.Path(back, "mine").write_text("2")
+        self.p.cli("store", "sync", self.uri("nothing"), back, "--delete").fails(status=4)
+        self.assertEqual(len(read_tree(back)), 3, "nothing is removed for an address that has nothing")
+        self.p.cli("store", "sync", "--delete", uri, back).ok()
+        self.assertEqual(read_tree(back), {"changed": b"other", "same": b"1"})
 
 
 class Check(platform.Case):
