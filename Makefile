@@ -27,7 +27,7 @@ asan: $(ASAN)/build.ninja ## compile with address and undefined-behaviour saniti
 
 check: setup ## install what is missing, build, lint, run all tests; the last line is the sum
 	@$(MAKE) --no-print-directory build asan lint
-	@tools/run-tests $(ASAN):unit,sim,fuzz,scn $(BUILD):e2e
+	@tools/run-tests $(ASAN):unit,sim,fuzz,scn $(BUILD):days $(BUILD):e2e
 
 lint: ## check includes, headers, format and words
 	tools/check-includes
