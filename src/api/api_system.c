@@ -40,14 +40,17 @@ static void get_status(struct http_exchange *x, void *app)
 		json_object_set_new(jobs, job_state_word(i), json_integer(s.jobs_by_state[i]));
 	for (int i = 0; i < SERVICE_DELETED; i++)
 		json_object_set_new(models, service_state_word(i), json_integer(s.services_by_state[i]));
-	http_reply_json(x, 200,
-			json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "version", CLOUDML_VERSION,
-				  "uptime_ms",
-				  (json_int_t)(clock_monotonic_ms(a->config.clock) - a->started_ms), "pid",
-				  (int)getpid(), "data_folder", a->config.data_folder, "backend",
-				  a->config.backend->ops->describe(a->config.backend), "capacity",
-				  format_resources(&s.capacity), "used", format_resources(&s.used), "jobs",
-				  jobs, "models", models));
+	json_t *j = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", CLOUDML_VERSION, "uptime_ms",
+			      (json_int_t)(clock_monotonic_ms(a->config.clock) - a->started_ms), "backend",
+			      a->config.backend->ops->describe(a->config.backend), "capacity",
+			      format_resources(&s.capacity), "used", format_resources(&s.used), "jobs", jobs,
+			      "models", models);
+	/* Where and as what the server runs is the platform's affair. */
+	if (api_principal(x)->is_platform) {
+		json_object_set_new(j, "pid", json_integer(getpid()));
+		json_object_set_new(j, "data_folder", json_string(a->config.data_folder));
+	}
+	http_reply_json(x, 200, j);
 }
 
 static void get_frameworks(struct http_exchange *x, void *app)

@@ -101,7 +101,6 @@ static void bury(struct sim *s)
 	if (!s->is_doomed)
 		return;
 	sim_crash(s);
-	s->is_doomed = false;
 	sim_start(s);
 }
 
@@ -145,6 +144,7 @@ void sim_crash(struct sim *s)
 	ctl_free(s->ctl);
 	store_drop(s->store);
 	s->ctl = NULL;
+	s->is_doomed = false; /* a death at a failpoint is over with the crash that came first */
 	s->wake_ms = -1;
 	s->is_ready = false;
 	sim_check_all(s);
