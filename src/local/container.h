@@ -73,6 +73,11 @@ struct container_spec {
 	const int *fds; /* become descriptors 3, 4, … of every stage; set LISTEN_FDS in env yourself */
 	size_t fd_count;
 	int64_t grace_ms; /* from SIGTERM to SIGKILL, by init */
+	/* Not 0: 127.0.0.1 of the container's network listens on this port before anything of it runs, and
+	 * *inside_fd is the socket after container_spawn: the caller's, not blocking. It keeps the network
+	 * alive: close it when the container has ended. */
+	int inside_port;
+	int *inside_fd;
 };
 
 /* Checks the spec (ERR_INVALID) and writes FOLDER/bundle: config.json, plan, skeleton of the root. Borrows

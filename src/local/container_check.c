@@ -129,6 +129,9 @@ int container_check(const struct container_spec *spec, struct err *err)
 	if (spec->uid_base < CONTAINER_UID_COUNT || spec->uid_base > (uid_t)-1 - 2 * CONTAINER_UID_COUNT)
 		return err_set(err, ERR_INVALID, "container '%s' has no user ids of its own: uid_base is %u",
 			       spec->name, (unsigned)spec->uid_base);
+	if (spec->inside_port < 0 || spec->inside_port > 65535 || (spec->inside_port && !spec->inside_fd))
+		return err_set(err, ERR_INVALID, "container '%s' has a bad port inside: %d", spec->name,
+			       spec->inside_port);
 	if (spec->fd_count > CONTAINER_FDS_MAX)
 		return err_set(err, ERR_INVALID,
 			       "container '%s' has %zu descriptors, at most %d are possible", spec->name,

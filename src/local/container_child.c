@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "local/container_launch.h"
+#include "local/task_socket.h"
 
 #define HIGH_FD 256 /* above everything that we put in place */
 #define WATCH_EARLY_MAX 16
@@ -77,6 +78,15 @@ static _Noreturn void slirp_exec(struct launch *l, pid_t runtime)
 	_exit(127);
 }
 
+static int child_listen(struct launch *l)
+{
+	int fd = netns_listen(l->inside_port);
+	int r = fd < 0 ? fd : task_socket_send(l->inside[PIPE_WRITE], fd, NULL) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* Returns slirp4netns, 0 without egress. */
 static pid_t child_network(struct launch *l)
 {
@@ -88,6 +98,10 @@ static pid_t child_network(struct launch *l)
 	int r = netns_enter_new(l->slirp ? &l->blocked : NULL);
 	if (r < 0)
 		child_fail(l, "making a network namespace", -r);
+	if (l->inside_port)
+		r = child_listen(l);
+	if (r < 0)
+		child_fail(l, "listening in the container's network", -r);
 	if (l->slirp && write(l->entered[PIPE_WRITE], "1", 1) != 1)
 		child_fail(l, "starting slirp4netns", errno);
 	return slirp;

@@ -22,12 +22,14 @@ struct launch {
 	int fds[LAUNCH_FDS_MAX]; /* become 0, 1, 2, … of the runtime */
 	int fd_count;
 	int null;
-	int input[2];	/* a pipe whose other end is closed: the runtimes chown the standard streams, devices
-			   too */
-	int gate[2];	/* slirp4netns says that it is ready; init reads */
-	int leave[2];	/* held open by the watcher; slirp4netns ends at end of file */
-	int entered[2]; /* the child says that the namespace exists */
-	int report[2];	/* closed by exec, else what failed */
+	int input[2];	 /* a pipe whose other end is closed: the runtimes chown the standard streams, devices
+			    too */
+	int gate[2];	 /* slirp4netns says that it is ready; init reads */
+	int leave[2];	 /* held open by the watcher; slirp4netns ends at end of file */
+	int entered[2];	 /* the child says that the namespace exists */
+	int inside_port; /* 0 = none */
+	int inside[2];	 /* sockets; the child sends the one that listens inside */
+	int report[2];	 /* closed by exec, else what failed */
 };
 
 struct launch_failure {

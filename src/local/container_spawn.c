@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "local/container_launch.h"
+#include "local/task_socket.h"
 
 static void close_pair(int pair[2])
 {
@@ -25,6 +27,7 @@ static void cleanup_launch(struct launch *l)
 	close_pair(l->gate);
 	close_pair(l->leave);
 	close_pair(l->entered);
+	close_pair(l->inside);
 	close_pair(l->report);
 	cleanup_fd(&l->null);
 	oci_rootfs_done(&l->root);
@@ -83,6 +86,16 @@ static int build_root(struct launch *l, const struct container_spec *spec, const
 	return oci_rootfs_build(spec, &plan, &l->root, err);
 }
 
+static int make_inside(struct launch *l, const struct container_spec *spec, struct err *err)
+{
+	l->inside_port = spec->inside_port;
+	if (l->inside_port && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l->inside) < 0) {
+		l->inside[PIPE_READ] = l->inside[PIPE_WRITE] = -1;
+		return err_sys(err, errno, "cannot make a pair of sockets");
+	}
+	return 0;
+}
+
 static int launch_init(struct launch *l, const struct container_spec *spec, const struct runtime *r,
 		       struct err *err)
 {
@@ -91,6 +104,7 @@ static int launch_init(struct launch *l, const struct container_spec *spec, cons
 			     .gate = {-1, -1},
 			     .leave = {-1, -1},
 			     .entered = {-1, -1},
+			     .inside = {-1, -1},
 			     .report = {-1, -1}};
 	l->hide_unified = r->hide_unified;
 	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -99,6 +113,7 @@ static int launch_init(struct launch *l, const struct container_spec *spec, cons
 	int e = build_root(l, spec, r, err);
 	e = e < 0 ? e : make_pipe(l->report, err);
 	e = e < 0 ? e : make_pipe(l->input, err);
+	e = e < 0 ? e : make_inside(l, spec, err);
 	if (e < 0 || spec->network != NETWORK_EGRESS)
 		return e;
 	l->slirp = r->slirp_path;
@@ -154,6 +169,7 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 			   .gate = {-1, -1},
 			   .leave = {-1, -1},
 			   .entered = {-1, -1},
+			   .inside = {-1, -1},
 			   .report = {-1, -1}};
 	CLEANUP(fd) int record = -1;
 	int r = container_check(spec, err);
@@ -183,6 +199,9 @@ int container_spawn(const struct container_spec *spec, int output_fd, pid_t *ret
 		l.pid_path = pid_path;
 		memcpy(l.argv, argv, sizeof(argv));
 		r = launch_run(&l, ret_pid, err);
+		/* It was sent before the runtime was started. */
+		if (r >= 0 && spec->inside_port)
+			*spec->inside_fd = task_socket_receive(l.inside[PIPE_READ], NULL);
 	}
 	cleanup_fd(&watch.oom);
 	cleanup_fd(&watch.peak);

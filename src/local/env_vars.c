@@ -47,6 +47,30 @@ void env_vars_set_all(struct env_vars *v, char *const *assignments)
 		put(v, mem_strdup(*assignments));
 }
 
+/* NAME's value; NULL when it is not set. */
+static const char *value_of(const struct env_vars *v, const char *name)
+{
+	size_t len = strlen(name);
+	for (size_t i = 0; i < v->count; i++)
+		if (strncmp(v->items[i], name, len) == 0 && v->items[i][len] == '=')
+			return v->items[i] + len + 1;
+	return NULL;
+}
+
+bool env_vars_has(const struct env_vars *v, const char *name)
+{
+	return value_of(v, name) != NULL;
+}
+
+void env_vars_no_proxy(struct env_vars *v, const char *host)
+{
+	static const char *const names[] = {"NO_PROXY", "no_proxy"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *old = value_of(v, names[i]);
+		env_vars_set(v, "%s=%s%s%s", names[i], old ? old : "", old && *old ? "," : "", host);
+	}
+}
+
 void env_vars_done(struct env_vars *v)
 {
 	for (size_t i = 0; i < v->count; i++)

@@ -3,6 +3,7 @@
 #ifndef LOCAL_ENV_VARS_H
 #define LOCAL_ENV_VARS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct env_vars {
@@ -12,6 +13,9 @@ struct env_vars {
 void env_vars_set(struct env_vars *v, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));			     /* "KEY=value" */
 void env_vars_set_all(struct env_vars *v, char *const *assignments); /* NULL is fine */
+bool env_vars_has(const struct env_vars *v, const char *name);
+/* No proxy is asked for this host. */
+void env_vars_no_proxy(struct env_vars *v, const char *host);
 void env_vars_done(struct env_vars *v);
 static inline void cleanup_env_vars(struct env_vars *v)
 {

@@ -22,6 +22,8 @@
 #include "core/framework.h"
 #include "loop/loop.h"
 
+#define LOCAL_SECRET_MAX 64
+
 struct local_config {
 	const char *data_folder;	   /* absolute; has or gets tasks/, envs/ */
 	const char *bind_address;	   /* of model services; "127.0.0.1" */
@@ -30,6 +32,10 @@ struct local_config {
 	struct blob_store *blobs; /* kept: packages and models come from here, outputs and logs go here */
 	struct loop *loop;	  /* kept */
 	struct clock *clock;	  /* kept */
+	/* The secret of the key that the program of an attempt has for the store (core/store_layout.h); "" =
+	 * it has none. Written nowhere but into the container's environment. NULL = none has one. */
+	void (*store_secret)(void *arg, const char *access_key, char ret[LOCAL_SECRET_MAX + 1]);
+	void *store_secret_arg;
 };
 /* ERR_UNSUPPORTED names what this machine lacks. Returns owned; close by ops->close. */
 int local_new(const struct local_config *config, struct backend **ret, struct err *err);

@@ -8,10 +8,13 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/store_layout.h"
 #include "local/local_int.h"
 #include "local/fd_drop.h"
+#include "local/store_relay.h"
 
 struct local_task *local_task_new(struct local *l, const char *name)
 {
@@ -214,6 +217,25 @@ static void on_child_exit(void *arg, int exit_code, int signal_number)
 	local_task_examine(t);
 }
 
+/* Our environment and, in it alone, the secret of the program's key for the store. Returns owned. */
+static char **shim_env(struct local_task *t)
+{
+	const struct local_config *config = &t->local->config;
+	char key[STORE_JOB_KEY_MAX], secret[LOCAL_SECRET_MAX + 1] = "";
+	if (config->store_secret && t->spec.kind == TASK_JOB && t->spec.owner[0]) {
+		store_job_key(t->spec.owner, t->spec.attempt, key);
+		config->store_secret(config->store_secret_arg, key, secret);
+	}
+	size_t count = strings_count(environ);
+	char **env = mem_alloc((count + 2) * sizeof(*env));
+	for (size_t i = 0; i < count; i++)
+		env[i] = mem_strdup(environ[i]);
+	env[count] = secret[0] ? mem_printf(STORE_SECRET_VARIABLE "=%s", secret) : NULL;
+	env[count + 1] = NULL;
+	explicit_bzero(secret, sizeof(secret));
+	return env;
+}
+
 void local_task_spawn(struct local_task *t)
 {
 	struct err err = ERR_INIT;
@@ -230,7 +252,9 @@ void local_task_spawn(struct local_task *t)
 	}
 	char *argv[] = {"/proc/self/exe", "shim", t->folder, port_fd < 0 ? NULL : "3", NULL};
 	const int fds[] = {-1, -1, log_fd, port_fd};
+	CLEANUP(strings) char **env = shim_env(t);
 	const struct loop_spawn spawn = {.argv = argv,
+					 .env = env,
 					 .fds = fds,
 					 .fd_count = port_fd < 0 ? 3 : 4,
 					 .cwd = "/",

@@ -29,6 +29,10 @@ void netns_blocked_find(const char *resolv_path, struct netns_blocked *ret);
  * Only system calls: may be used between fork and exec of a program with threads. Returns 0 or -errno. */
 int netns_enter_new(const struct netns_blocked *blocked);
 
+/* A socket that listens on 127.0.0.1 of the calling process's network. Only system calls. Returns it (owned,
+ * not blocking, close-on-exec) or -errno. */
+int netns_listen(int port);
+
 /* What /etc/resolv.conf of a container says: the host's servers that can be reached from there, else slirp's
  * own. */
 void netns_resolv_conf(const char *host_path, enum network_mode network, struct buf *ret);

@@ -198,6 +198,7 @@ static void on_container_ended(void *arg, const struct container_result *result)
 	loop_timer_clear(s->duration_timer);
 	if (s->spec.kind == TASK_MODEL)
 		shim_model_close(s);
+	shim_store_close(s);
 	task_log_end_line(&s->log);
 	const struct exit_facts facts = {.spec = &s->spec,
 					 .result = result,
@@ -225,6 +226,8 @@ static int start_container(struct shim *s, struct err *err)
 						     .listen_fd = s->listen_fd,
 						     .ready_fd = s->ready_write_fd,
 						     .control_fd = s->control_fd,
+						     .store_secret =
+							 s->store_secret[0] ? s->store_secret : NULL,
 						     .has_config = s->weights[0] != 0};
 	r = task_container_make(&s->container, &config, err);
 	if (r < 0)
@@ -234,6 +237,9 @@ static int start_container(struct shim *s, struct err *err)
 	r = sandbox_start(s->loop, &s->container.spec, &handlers, &s->sandbox, err);
 	if (r < 0)
 		return r;
+	r = shim_store_open(s, err);
+	if (r < 0)
+		log_warn("shim.store error=\"%s\"", err->msg);
 	if (s->spec.kind == TASK_MODEL)
 		shim_model_started(s);
 	FP("shim.container.after");
@@ -372,6 +378,7 @@ static int begin(struct shim *s, struct err *err)
 static void shim_done(struct shim *s)
 {
 	shim_model_close(s);
+	shim_store_close(s);
 	sandbox_free(s->sandbox);
 	env_build_free(s->env);
 	task_container_done(&s->container);
@@ -411,6 +418,8 @@ int local_shim_main(int argc, char **argv)
 		fcntl(s->listen_fd, F_SETFD, FD_CLOEXEC);
 	}
 	s->log.fd = s->series.fd = -1;
+	s->container.store_fd = -1;
+	shim_store_read_secret(s);
 	task_spec_init(&s->spec);
 	int r = loop_new(&s->loop, &err);
 	if (r == 0)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shim's one object. Files: shim.c (life), shim_report.c (status, metrics, log), shim_model.c (sockets
- * and pipe), shim_health.c (checks, weights). */
+ * and pipe), shim_health.c (checks, weights), shim_store.c (the way to the store). */
 #ifndef LOCAL_SHIM_INT_H
 #define LOCAL_SHIM_INT_H
 
 #include "core/progress.h"
 #include "local/env.h"
 #include "local/exit_record.h"
+#include "local/local.h"
 #include "local/sandbox.h"
+#include "local/store_relay.h"
 #include "local/task_container.h"
 #include "local/task_folder.h"
 #include "local/task_log.h"
@@ -65,6 +67,10 @@ struct shim {
 	struct shim_ask *health_ask, *weights_ask; /* on their way; NULL = none */
 	int64_t unhealthy;			   /* checks that failed in a row */
 
+	/* shim_store.c */
+	char store_secret[LOCAL_SECRET_MAX + 1]; /* "" = the program has no key */
+	struct store_relay *store_relay;
+
 	struct task_exit record;
 	struct loop_timer *exit_timer;
 	int exit_status;
@@ -86,6 +92,11 @@ int shim_model_open(struct shim *s, struct err *err);  /* the sockets and the pi
 void shim_model_started(struct shim *s);	       /* the container has its copies */
 void shim_model_close(struct shim *s);
 void shim_model_read_weights(struct shim *s);
+
+/* shim_store.c: the program's way to the store */
+void shim_store_read_secret(struct shim *s);	      /* first of all: it leaves our environment */
+int shim_store_open(struct shim *s, struct err *err); /* the container is started */
+void shim_store_close(struct shim *s);
 
 /* shim_health.c: asks the model server whether it is ready, and tells it its weights */
 void shim_health_start(struct shim *s);

@@ -13,9 +13,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "core/store_layout.h"
 #include "local/env_key.h"
 #include "local/exit_record.h"
 #include "local/package_script.h"
+#include "local/store_relay.h"
 
 /* init waits this long after SIGTERM before it kills; the shim kills earlier, when the wish to stop says so.
  */
@@ -91,6 +93,44 @@ static void set_threads(struct task_container *c, const struct resources *limits
 		env_vars_set(&c->vars, "%s=%lld", names[i], threads > 0 ? threads : 1);
 }
 
+/* A program that brings its own credentials or another place keeps them whole: never half of each. */
+static bool has_own_store(char *const *env)
+{
+	static const char *const names[] = {"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE=",
+					    "AWS_ENDPOINT_URL=", "AWS_ENDPOINT_URL_S3="};
+	for (; env && *env; env++)
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (strncmp(*env, names[i], strlen(names[i])) == 0)
+				return true;
+	return false;
+}
+
+/* The way to the store that the shim opens, and the program's key for it. */
+static void set_store(struct task_container *c, const struct task_container_config *config)
+{
+	static const char *const places[][2] = {{"CLOUDML_OUTPUT_URI", STORE_JOB_OUTPUT},
+						{"CLOUDML_CHECKPOINT_URI", STORE_JOB_CHECKPOINTS},
+						{"CLOUDML_TENSORBOARD_URI", STORE_JOB_TENSORBOARD}};
+	const struct task_spec *spec = config->spec;
+	char text[STORE_JOB_URI_MAX];
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		store_job_uri(spec->org, spec->owner, places[i][1], text);
+		env_vars_set(&c->vars, "%s=%s/", places[i][0], text);
+	}
+	if (!config->store_secret || has_own_store(spec->env))
+		return;
+	store_job_key(spec->owner, spec->attempt, text);
+	env_vars_set(&c->vars, "AWS_ACCESS_KEY_ID=%s", text);
+	env_vars_set(&c->vars, "AWS_SECRET_ACCESS_KEY=%s", config->store_secret);
+	env_vars_set(&c->vars, "AWS_ENDPOINT_URL=http://127.0.0.1:%d", STORE_RELAY_PORT);
+	env_vars_set(&c->vars, "CLOUDML_S3_ENDPOINT=http://127.0.0.1:%d", STORE_RELAY_PORT);
+	if (!env_vars_has(&c->vars, "AWS_DEFAULT_REGION"))
+		env_vars_set(&c->vars, "AWS_DEFAULT_REGION=us-east-1");
+	env_vars_no_proxy(&c->vars, "127.0.0.1");
+	c->spec.inside_port = STORE_RELAY_PORT;
+	c->spec.inside_fd = &c->store_fd;
+}
+
 static void set_variables(struct task_container *c, const struct task_container_config *config)
 {
 	const struct task_spec *spec = config->spec;
@@ -114,6 +154,7 @@ static void set_variables(struct task_container *c, const struct task_container_
 		env_vars_set(&c->vars, "CLOUDML_JOB_ID=%s", spec->owner);
 		env_vars_set(&c->vars, "CLOUDML_OUTPUT_DIR=/output");
 		env_vars_set(&c->vars, "CLOUDML_CHECKPOINT_DIR=/checkpoints");
+		set_store(c, config);
 	} else {
 		env_vars_set(&c->vars, "CLOUDML_MODEL_ID=%s", spec->owner);
 		env_vars_set(&c->vars, "LISTEN_FDS=3");
@@ -253,7 +294,7 @@ static int plan_model(struct task_container *c, const struct task_container_conf
 int task_container_make(struct task_container *c, const struct task_container_config *config, struct err *err)
 {
 	const struct task_spec *spec = config->spec;
-	*c = (struct task_container){0};
+	*c = (struct task_container){.store_fd = -1};
 	c->spec.name = spec->name;
 	c->spec.folder = config->folder;
 	c->spec.hostname = spec->owner;

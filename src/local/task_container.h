@@ -20,6 +20,7 @@ struct task_container {
 	size_t string_count;
 	char **argv[TASK_CONTAINER_STAGES_MAX]; /* owned arrays of strings owned elsewhere */
 	int fds[3];
+	int store_fd; /* the socket inside, for the store; -1 = none, the caller's once it is there */
 };
 
 struct task_container_config {
@@ -29,6 +30,7 @@ struct task_container_config {
 	const char *data_folder;	     /* absolute */
 	const char *env_path;		     /* finished environment */
 	int listen_fd, ready_fd, control_fd; /* TASK_MODEL */
+	const char *store_secret;	     /* TASK_JOB; NULL = it has no key for the store */
 	bool has_config;		     /* TASK_MODEL: FOLDER_SERVING_CONFIG is there */
 };
 /* Makes the folders that the program writes to. ERR_NOT_FOUND, ERR_UNSUPPORTED (a program of ours is

@@ -161,8 +161,12 @@ static int open_backend(struct server *s, struct err *err)
 				      .catalogue = &s->catalogue,
 				      .blobs = s->blobs,
 				      .loop = s->loop,
-				      .clock = &clock_real};
-	int r = local_new(&config, &s->backend, err);
+				      .clock = &clock_real,
+				      .store_secret = server_s3_task_secret,
+				      .store_secret_arg = &s->s3};
+	int r = server_s3_begin(&s->s3, &s->options, err);
+	if (r == 0)
+		r = local_new(&config, &s->backend, err);
 	if (r == -ERR_UNSUPPORTED)
 		return err_wrap(err, "this machine cannot run tasks ('cloudml doctor' tells more)");
 	return r;

@@ -2,16 +2,20 @@
 /* The S3 gateway of a server and its credentials. */
 #include "main/server_s3.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "core/store_layout.h"
+#include "local/store_relay.h"
+#include "local/task_socket.h"
 
 #define SECRET_FILE "store-secret"
 #define PEM_MAX (1024 * 1024)
@@ -116,14 +120,38 @@ static void note_endpoint(struct server_s3 *s, const char *address)
 		 s3_port(s->gateway));
 }
 
+int server_s3_begin(struct server_s3 *s, const struct server_options *o, struct err *err)
+{
+	*s = (struct server_s3){.is_off = o->s3_off};
+	return s->is_off ? 0 : read_secret(s, o->data_folder, err);
+}
+
+void server_s3_task_secret(void *arg, const char *access_key, char ret[LOCAL_SECRET_MAX + 1])
+{
+	const struct server_s3 *s = arg;
+	ret[0] = '\0';
+	if (!s->is_off)
+		derive(s, access_key, ret);
+}
+
+/* The door for the programs of jobs, whose shims carry their connections to it (local/store_relay.h). */
+static int own_socket(const struct server_options *o, struct err *err)
+{
+	CLEANUP(free) char *path = mem_printf("%s/" STORE_RELAY_FOLDER, o->data_folder);
+	CLEANUP(fd) int folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder_fd < 0)
+		return err_sys(err, errno, "cannot open '%s'", path);
+	return task_socket_listen(folder_fd, STORE_RELAY_SOCKET, err);
+}
+
 int server_s3_open(struct server_s3 *s, const struct server_options *o, struct loop *loop,
 		   struct blob_store *blobs, struct ctl *ctl, struct err *err)
 {
-	*s = (struct server_s3){.ctl = ctl};
-	if (o->s3_off)
+	int r = 0;
+	s->ctl = ctl;
+	if (s->is_off)
 		return 0;
-	int r = read_secret(s, o->data_folder, err);
-	if (r == 0 && o->s3_certificate)
+	if (o->s3_certificate)
 		r = read_pem(o->s3_certificate, &s->certificate, err);
 	if (r == 0 && o->s3_certificate)
 		r = read_pem(o->s3_key, &s->key, err);
@@ -138,6 +166,9 @@ int server_s3_open(struct server_s3 *s, const struct server_options *o, struct l
 				   .tls_key = s->key,
 				   .find_key = find_key,
 				   .find_key_arg = s};
+	r = config.own_fd = own_socket(o, err);
+	if (r < 0)
+		return r;
 	r = s3_new(&config, &s->gateway, err);
 	/* The usual port is a habit, not a promise: a second server on this machine takes another. */
 	if (r == -ERR_CONFLICT && !o->s3_given) {

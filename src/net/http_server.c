@@ -252,7 +252,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 	list_init(&s->leaving);
 	s->turn_timer = loop_timer_new(config->loop, on_turn_timer, s);
 	s->deadline_timer = loop_timer_new(config->loop, on_deadline_timer, s);
-	s->listen_fd = r = listen_socket(config, &s->port, err);
+	s->listen_fd = r = config->listen_fd > 0 ? config->listen_fd : listen_socket(config, &s->port, err);
 	if (r >= 0)
 		r = start_daemon(s, err);
 	if (r < 0) {

@@ -80,6 +80,7 @@ struct http_server_config {
 	struct loop *loop;
 	const char *address; /* numeric; "127.0.0.1" */
 	int port;	     /* 0 = any */
+	int listen_fd;	     /* > 0: a listening socket, taken, instead of address and port */
 	const char *const
 	    *host_names; /* allowed in Host beside IP literals and "localhost"; NULL-terminated; kept */
 	const struct http_route *const

@@ -162,7 +162,13 @@ int s3_new(const struct s3_config *config, struct s3 **ret, struct err *err)
 					  .tls_key = config->tls_key,
 					  .app = s};
 	int r = http_server_new(&http, &s->server, err);
+	if (r == 0 && config->own_fd > 0) {
+		http.listen_fd = config->own_fd;
+		http.tls_certificate = http.tls_key = NULL;
+		r = http_server_new(&http, &s->own_server, err);
+	}
 	if (r < 0) {
+		http_server_free(s->server);
 		free(s);
 		return err_wrap(err, "opening the S3 gateway");
 	}
@@ -175,15 +181,23 @@ int s3_port(const struct s3 *s)
 	return http_server_port(s->server);
 }
 
+static bool is_busy(const struct s3 *s)
+{
+	return http_server_busy(s->server) || (s->own_server && http_server_busy(s->own_server));
+}
+
 void s3_free(struct s3 *s, int grace_ms)
 {
 	if (!s)
 		return;
 	int64_t end_ms = clock_monotonic_ms(&clock_real) + grace_ms;
 	http_server_quiesce(s->server);
-	while (http_server_busy(s->server) && clock_monotonic_ms(&clock_real) < end_ms)
+	if (s->own_server)
+		http_server_quiesce(s->own_server);
+	while (is_busy(s) && clock_monotonic_ms(&clock_real) < end_ms)
 		loop_run_once(s->config.loop, 100);
 	http_server_free(s->server);
+	http_server_free(s->own_server);
 	while (s->works)
 		loop_run_once(s->config.loop, 100);
 	free(s);

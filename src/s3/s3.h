@@ -41,6 +41,7 @@ struct s3_config {
 	struct blob_store *blobs;
 	const char *address; /* numeric */
 	int port;	     /* 0 = any */
+	int own_fd;	     /* > 0: a listening socket, taken: served as well, without TLS */
 	const char *domain;  /* of virtual-host style: BUCKET.domain; NULL = path style only */
 	const char *tls_certificate, *tls_key; /* PEM; NULL = no TLS */
 	/* ERR_UNAUTHENTICATED when there is no such key, or no longer. On the loop's thread, at once. ret is

@@ -126,8 +126,8 @@ struct s3_request {
 
 struct s3 {
 	struct s3_config config;
-	struct http_server *server;
-	size_t works; /* on the pool */
+	struct http_server *server, *own_server; /* the latter may be NULL */
+	size_t works;				 /* on the pool */
 };
 
 /* s3_request.c: everything lives in the exchange's arena */
