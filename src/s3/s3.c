@@ -93,14 +93,6 @@ static const char *const subresources[] = {"accelerate",
 					   "website",
 					   NULL};
 
-static const char *subresource_of(const struct s3_request *r)
-{
-	for (size_t i = 0; subresources[i]; i++)
-		if (request_query(r, subresources[i]))
-			return subresources[i];
-	return NULL;
-}
-
 static bool matches(const struct s3_request *r, const struct s3_operation *o, const char *subresource)
 {
 	bool on_key = *r->key != '\0', on_bucket = *r->bucket && !on_key;
@@ -111,15 +103,17 @@ static bool matches(const struct s3_request *r, const struct s3_operation *o, co
 	return !o->header || request_header(r, o->header);
 }
 
-static enum s3_error choose(struct s3_request *r)
+enum s3_error operation_choose(struct s3_request *r, const struct s3_operation *table,
+			       const char *const *names)
 {
-	const char *subresource = subresource_of(r);
-	for (const struct s3_operation *o = s3_operations; o->method; o++)
-		if (matches(r, o, subresource)) {
+	while (*names && !request_query(r, *names))
+		names++;
+	for (const struct s3_operation *o = table; o->method; o++)
+		if (matches(r, o, *names)) {
 			r->operation = o;
-			return scope_check(r);
+			return o->changes && !r->who.may_write ? S3_ACCESS_DENIED : S3_OK;
 		}
-	return subresource ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
+	return *names ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
 }
 
 /* What was said of a body holds although nobody needs it. */
@@ -139,7 +133,7 @@ static void serve(struct http_exchange *x, void *app)
 		e = sign_verify(r);
 	if (!e) {
 		http_known(x);
-		e = choose(r);
+		e = r->is_fds ? fds_choose(r) : operation_choose(r, s3_operations, subresources);
 	}
 	if (e)
 		reply_error(r, e, NULL);

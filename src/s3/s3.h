@@ -11,6 +11,9 @@
  * Invariants: nothing is served without a signature; an unknown payload form is refused; signatures are
  * compared in constant time; "not yours" and "not there" answer alike.
  *
+ * Xiaomi's FDS is a second dialect on the same port: chosen by its signature (fds_sign.c), served by the same
+ * handlers through a table of its own (fds.c), answered in JSON.
+ *
  * What is supported is listed in docs/s3.md. To add an operation: a row in the table of s3.c and a function
  * in the file of its noun.
  */

@@ -83,7 +83,12 @@ void attributes_reply(struct s3_request *r, const char *attributes, bool with_ch
 	const char *name;
 	json_t *value;
 	json_object_foreach(json_object_get(j, "h"), name, value)
-	    http_reply_header(r->x, name, json_string_value(value));
+	{
+		bool is_meta = strncmp(name, "x-amz-meta-", 11) == 0;
+		const char *shown =
+		    r->is_fds && is_meta ? arena_printf(&r->x->arena, "x-xiaomi-meta-%s", name + 11) : name;
+		http_reply_header(r->x, shown, json_string_value(value));
+	}
 	size_t tags = json_object_size(json_object_get(j, "t"));
 	if (tags)
 		http_reply_header(r->x, "x-amz-tagging-count", arena_printf(&r->x->arena, "%zu", tags));

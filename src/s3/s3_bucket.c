@@ -80,6 +80,13 @@ static void add_owner(struct buf *b, const struct s3_request *r, const char *nam
 
 static void reply_list(struct s3_request *r, struct bucket_work *w)
 {
+	if (r->is_fds) {
+		json_t *buckets = json_array();
+		for (size_t i = 0; i < w->list.count; i++)
+			json_array_append_new(buckets, json_pack("{s:s}", "name", w->list.entries[i].key));
+		fds_reply(r, json_pack("{s:o, s:o}", "owner", fds_owner(r), "buckets", buckets));
+		return;
+	}
 	struct buf b = BUF_INIT;
 	xml_begin(&b, "ListAllMyBucketsResult");
 	add_owner(&b, r, "Owner");
@@ -317,6 +324,12 @@ void delete_bucket_document(struct s3_request *r)
 
 static void reply_acl(struct s3_request *r, struct bucket_work *w)
 {
+	if (r->is_fds) {
+		fds_reply(r,
+			  json_pack("{s:o, s:[{s:o, s:s, s:s}]}", "owner", fds_owner(r), "accessControlList",
+				    "grantee", fds_owner(r), "permission", "FULL_CONTROL", "type", "USER"));
+		return;
+	}
 	struct buf b = BUF_INIT;
 	xml_begin(&b, "AccessControlPolicy");
 	add_owner(&b, r, "Owner");

@@ -110,6 +110,7 @@ struct s3_request {
 	const char *bucket; /* "" = none */
 	const char *key;    /* "" = none */
 	bool is_host_style;
+	bool is_fds; /* signed as FDS: answers are JSON */
 	struct s3_pair query[S3_PARAMS_MAX], headers[S3_HEADERS_MAX];
 	size_t query_count, header_count;
 	enum s3_payload payload;
@@ -151,6 +152,22 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 enum s3_error sign_verify(struct s3_request *r);
 /* The signature of the next chunk or trailer; 'kind' is PAYLOAD or TRAILER. */
 void sign_next(struct s3_signing *s, const char *kind, const char *sha256, char ret[65]);
+
+enum s3_error sign_find_key(struct s3_request *r, const char *access_key); /* into r->who */
+int64_t sign_now(const struct s3_request *r);				   /* Unix milliseconds */
+int64_t sign_http_date(const char *s);					   /* the same; -1 = none */
+
+/* fds_sign.c: Galaxy-V2, from sign_verify; then headers have S3's names */
+bool fds_is_signed(const struct s3_request *r);
+enum s3_error fds_verify(struct s3_request *r);
+
+/* fds.c: the other dialect */
+enum s3_error fds_choose(struct s3_request *r);
+void fds_reply(struct s3_request *r, json_t *j); /* takes; frees the request */
+void fds_reply_put(struct s3_request *r);
+json_t *fds_owner(const struct s3_request *r); /* owned */
+enum s3_error fds_names(struct str body, struct arena *arena, struct blob_removal *items, size_t *ret_count);
+enum s3_error fds_parts(struct str body, struct blob_part *parts, size_t *ret_count);
 
 /* s3_chunks.c: a body in aws-chunked form, taken apart as it comes */
 struct s3_chunk_ops {
@@ -278,6 +295,9 @@ struct s3_operation {
 	void (*handle)(struct s3_request *r);
 };
 extern const struct s3_operation s3_operations[]; /* ends with a NULL method */
+/* The row for a request, of a table and the parameters that choose (NULL-terminated, first one wins). */
+enum s3_error operation_choose(struct s3_request *r, const struct s3_operation *table,
+			       const char *const *subresources);
 
 /* s3_put.c: x-amz-copy-source and its conditions */
 enum s3_error copy_source(struct s3_request *r, const char **bucket, const char **key, const char **version);

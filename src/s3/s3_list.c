@@ -141,6 +141,29 @@ static void add_head(struct buf *b, const struct list_work *w)
 		add_next(b, w);
 }
 
+static json_t *fds_page(const struct list_work *w)
+{
+	const struct s3_request *r = w->work.r;
+	json_t *objects = json_array(), *prefixes = json_array();
+	bool is_cut = w->list.truncated && w->list.count;
+	for (size_t i = 0; i < w->list.count; i++) {
+		const struct blob_entry *e = &w->list.entries[i];
+		if (e->is_prefix)
+			json_array_append_new(prefixes, json_string(e->key));
+		else
+			json_array_append_new(objects,
+					      json_pack("{s:s, s:o, s:I, s:I, s:s}", "name", e->key, "owner",
+							fds_owner(r), "size", (json_int_t)e->info.size_bytes,
+							"uploadTime", (json_int_t)e->info.modified_ms, "etag",
+							e->info.etag));
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "name", r->bucket, "prefix",
+			 w->prefix, "delimiter", w->delimiter, "marker", w->after ? w->after : "",
+			 "nextMarker", is_cut ? w->list.entries[w->list.count - 1].key : "", "maxKeys",
+			 (json_int_t)w->limit, "truncated", is_cut, "objects", objects, "commonPrefixes",
+			 prefixes);
+}
+
 static void done(struct s3_work *work)
 {
 	struct list_work *w = CONTAINER_OF(work, struct list_work, work);
@@ -150,6 +173,8 @@ static void done(struct s3_work *work)
 					    [LIST_UPLOADS] = "ListMultipartUploadsResult"};
 	if (work->err.code) {
 		reply_err(work->r, &work->err, S3_NO_SUCH_BUCKET);
+	} else if (work->r->is_fds) {
+		fds_reply(work->r, fds_page(w));
 	} else {
 		struct buf b = BUF_INIT;
 		xml_begin(&b, roots[w->kind]);
@@ -219,7 +244,7 @@ static void start(struct s3_request *r, struct list_work asked, const char *limi
 void list_objects_v1(struct s3_request *r)
 {
 	start(r, (struct list_work){.kind = LIST_V1, .after = request_query(r, "marker"), .with_owner = true},
-	      "max-keys");
+	      r->is_fds ? "maxKeys" : "max-keys");
 }
 
 void list_objects_v2(struct s3_request *r)

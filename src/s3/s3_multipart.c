@@ -69,6 +69,9 @@ static void create_done(struct s3_work *work)
 	struct s3_request *r = work->r;
 	if (work->err.code)
 		reply_err(r, &work->err, S3_NO_SUCH_BUCKET);
+	else if (r->is_fds)
+		fds_reply(r, json_pack("{s:s, s:s, s:s}", "bucketName", r->bucket, "objectName", r->key,
+				       "uploadId", w->id));
 	else {
 		struct buf b = BUF_INIT;
 		const char *algorithm = request_header(r, "x-amz-checksum-algorithm");
@@ -133,6 +136,8 @@ static void complete_done(struct s3_work *work)
 		reply_error(r, e, work->err.msg);
 	else if (work->err.code)
 		reply_err(r, &work->err, S3_NO_SUCH_UPLOAD);
+	else if (r->is_fds)
+		fds_reply_put(r);
 	else {
 		struct buf b = BUF_INIT;
 		const char *host = request_header(r, "host");
@@ -155,7 +160,8 @@ static void complete_with_body(struct s3_request *r, struct str body)
 {
 	struct upload_work *w = upload_work_new(r, complete_run, complete_done);
 	w->parts = mem_alloc(BLOB_PART_MAX * sizeof(*w->parts));
-	enum s3_error e = document_parts(body, w->parts, &w->count);
+	enum s3_error e =
+	    r->is_fds ? fds_parts(body, w->parts, &w->count) : document_parts(body, w->parts, &w->count);
 	if (e) {
 		upload_work_free(w);
 		reply_error(r, e, NULL);

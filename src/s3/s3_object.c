@@ -83,13 +83,31 @@ static enum s3_error choose_range(struct read_work *w)
 	}
 }
 
+/* FDS asks for headers by GET, too. */
+static bool no_content(const struct s3_request *r)
+{
+	return strcmp(r->x->method, "HEAD") == 0 || (r->is_fds && request_query(r, "metadata"));
+}
+
+static void reply_head(struct read_work *w, int status, const char *type)
+{
+	struct s3_request *r = w->work.r;
+	if (strcmp(r->x->method, "HEAD") == 0) {
+		http_reply_head(r->x, status, type, w->length);
+		return;
+	}
+	http_reply_header(r->x, "x-xiaomi-meta-content-length",
+			  arena_printf(&r->x->arena, "%lld", (long long)w->length));
+	http_reply_bytes(r->x, status, type, "", 0);
+}
+
 /* Content that lies in one file is sent from there; a little is read at once; the rest is a stream. */
 static int prepare_content(struct read_work *w, struct err *err)
 {
 	struct blob_store *s = w->work.r->s3->config.blobs;
 	int fd = -1;
 	int64_t n = 0;
-	if (w->length == 0 || strcmp(w->work.r->x->method, "HEAD") == 0)
+	if (w->length == 0 || no_content(w->work.r))
 		return 0;
 	if (w->length > SMALL_MAX && w->length <= DIRECT_MAX) {
 		n = s->ops->get_extent(w->get, w->first, w->length, &fd, &w->file_offset, err);
@@ -265,15 +283,15 @@ static void reply_content(struct read_work *w)
 	int status = w->is_range ? 206 : 200;
 	const char *type = content_type(r, &w->info);
 	object_headers(w);
-	if (strcmp(r->x->method, "HEAD") == 0)
-		http_reply_head(r->x, status, type, w->length);
+	if (no_content(r))
+		reply_head(w, status, type);
 	else if (w->fd >= 0)
 		http_reply_file(r->x, status, type, w->fd, w->file_offset, w->length);
 	else if (w->length <= SMALL_MAX)
 		http_reply_buf(r->x, status, type, &w->small);
 	else
 		reply_stream(w, status, type);
-	w->fd = strcmp(r->x->method, "HEAD") == 0 ? w->fd : -1;
+	w->fd = no_content(r) ? w->fd : -1;
 	request_free(r);
 }
 

@@ -53,6 +53,15 @@ static void put_done(struct s3_request *r, const struct blob_info *info, const s
 		reply_err(r, err, S3_NO_SUCH_KEY);
 		return;
 	}
+	if (r->is_fds && request_query(r, "uploadId")) {
+		fds_reply(r, json_pack("{s:i, s:s, s:I}", "partNumber", atoi(request_query(r, "partNumber")),
+				       "etag", info->etag, "partSize", (json_int_t)info->size_bytes));
+		return;
+	}
+	if (r->is_fds) {
+		fds_reply_put(r);
+		return;
+	}
 	http_reply_header(r->x, "ETag", arena_printf(&r->x->arena, "\"%s\"", info->etag));
 	reply_version(r, info);
 	reply_checksum(r);
@@ -198,6 +207,8 @@ static void copy_done(struct s3_work *work)
 		reply_error(r, w->refused, NULL);
 	else if (work->err.code)
 		reply_err(r, &work->err, S3_NO_SUCH_KEY);
+	else if (r->is_fds)
+		fds_reply_put(r);
 	else {
 		struct buf b = BUF_INIT;
 		reply_version(r, &w->info);
@@ -286,6 +297,17 @@ static void delete_many_done(struct s3_work *work)
 		put_work_free(w);
 		return;
 	}
+	if (r->is_fds) {
+		json_t *failed = json_array();
+		for (size_t i = 0; i < w->count; i++)
+			if (w->items[i].err.code)
+				json_array_append_new(failed,
+						      json_pack("{s:s, s:s}", "object_name", w->items[i].key,
+								"error", w->items[i].err.msg));
+		put_work_free(w);
+		fds_reply(r, failed);
+		return;
+	}
 	struct buf b = BUF_INIT;
 	xml_begin(&b, "DeleteResult");
 	for (size_t i = 0; i < w->count; i++) {
@@ -331,7 +353,8 @@ static void delete_with_body(struct s3_request *r, struct str body)
 {
 	struct put_work *w = put_work_new(r, delete_run, delete_many_done);
 	w->items = mem_alloc(DELETE_MAX * sizeof(*w->items));
-	enum s3_error e = document_delete(body, &r->x->arena, w->items, &w->count, &w->quiet);
+	enum s3_error e = r->is_fds ? fds_names(body, &r->x->arena, w->items, &w->count)
+				    : document_delete(body, &r->x->arena, w->items, &w->count, &w->quiet);
 	if (e) {
 		put_work_free(w);
 		reply_error(r, e, NULL);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -52,6 +53,8 @@ void reply_xml(struct s3_request *r, int status, struct buf *xml)
 
 void reply_empty(struct s3_request *r, int status)
 {
+	if (r->is_fds && status == 204)
+		status = 200;
 	reply_headers(r);
 	http_reply_empty(r->x, status);
 	request_free(r);
@@ -69,6 +72,16 @@ void reply_error(struct s3_request *r, enum s3_error e, const char *text)
 	}
 	if (e == S3_SLOW_DOWN || e == S3_UNAVAILABLE)
 		http_reply_header(r->x, "Retry-After", "1");
+	if (r->is_fds) {
+		CLEANUP(json)
+		json_t *j = json_pack("{s:s, s:s, s:s}", "code", errors[e].word, "message",
+				      text && *text ? text : errors[e].text, "requestId", r->id);
+		json_write(j, &b);
+		reply_headers(r);
+		http_reply_buf(r->x, errors[e].status, "application/json", &b);
+		request_free(r);
+		return;
+	}
 	buf_adds(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
 	xml_text(&b, "Code", errors[e].word);
 	xml_text(&b, "Message", text && *text ? text : errors[e].text);

@@ -50,7 +50,7 @@ static int64_t parse_date(const char *s)
 	return strlen(s) == 16 && end && !*end ? (int64_t)timegm(&tm) * 1000 : -1;
 }
 
-static int64_t parse_http_date(const char *s)
+int64_t sign_http_date(const char *s)
 {
 	struct tm tm = {0};
 	const char *end = strptime(s, "%a, %d %b %Y %H:%M:%S", &tm);
@@ -112,7 +112,7 @@ static enum s3_error read_header_claim(struct s3_request *r, const char *text, s
 	c->date = request_header(r, "x-amz-date");
 	if (!c->date) {
 		const char *date = request_header(r, "date");
-		int64_t ms = date ? parse_http_date(date) : -1;
+		int64_t ms = date ? sign_http_date(date) : -1;
 		if (ms < 0)
 			return S3_ACCESS_DENIED;
 		char stamp[20];
@@ -137,7 +137,7 @@ static enum s3_error read_query_claim(struct s3_request *r, struct claim *c)
 	return parse_credential(r, credential, c) ? S3_AUTHORIZATION_QUERY : S3_OK;
 }
 
-static int64_t now_ms(const struct s3_request *r)
+int64_t sign_now(const struct s3_request *r)
 {
 	struct clock *c = r->s3->config.clock;
 	return clock_wall_ms(c ? c : &clock_real);
@@ -145,7 +145,7 @@ static int64_t now_ms(const struct s3_request *r)
 
 static enum s3_error check_time(struct s3_request *r, const struct claim *c)
 {
-	int64_t at = parse_date(c->date), now = now_ms(r);
+	int64_t at = parse_date(c->date), now = sign_now(r);
 	if (at < 0 || strncmp(c->date, c->day, 8) != 0)
 		return c->in_query ? S3_AUTHORIZATION_QUERY : S3_AUTHORIZATION_MALFORMED;
 	if (!c->in_query)
@@ -265,7 +265,7 @@ static enum s3_error read_payload(struct s3_request *r, const struct claim *c)
 	return is_hash ? S3_OK : S3_INVALID_ARGUMENT;
 }
 
-static enum s3_error find_key(struct s3_request *r, const char *access_key)
+enum s3_error sign_find_key(struct s3_request *r, const char *access_key)
 {
 	struct err err = ERR_INIT;
 	if (strlen(access_key) > S3_ACCESS_KEY_MAX ||
@@ -284,7 +284,7 @@ static void format_hex(const unsigned char raw[32], char ret[65])
 static enum s3_error verify_v4(struct s3_request *r, const struct claim *c)
 {
 	enum s3_error e = check_time(r, c);
-	if (e || (e = read_payload(r, c)) || (e = find_key(r, c->access_key)))
+	if (e || (e = read_payload(r, c)) || (e = sign_find_key(r, c->access_key)))
 		return e;
 	if (!all_is_signed(r, c->signed_headers))
 		return S3_ACCESS_DENIED;
@@ -384,9 +384,9 @@ static enum s3_error verify_v2(struct s3_request *r)
 	enum s3_error e = request_int(r, "Expires", 0, INT64_C(1) << 40, -1, &at);
 	if (e || !signature || !expires || at < 0)
 		return S3_ACCESS_DENIED;
-	if (now_ms(r) > at * 1000)
+	if (sign_now(r) > at * 1000)
 		return S3_EXPIRED;
-	if ((e = find_key(r, request_query(r, "AWSAccessKeyId"))))
+	if ((e = sign_find_key(r, request_query(r, "AWSAccessKeyId"))))
 		return e;
 	struct s3_pair amz[S3_HEADERS_MAX];
 	size_t count = 0;
@@ -424,6 +424,8 @@ enum s3_error sign_verify(struct s3_request *r)
 	bool v2 = request_query(r, "AWSAccessKeyId") != NULL;
 	if ((authorization != NULL) + in_query + v2 > 1)
 		return S3_INVALID_REQUEST;
+	if (fds_is_signed(r))
+		return v2 || in_query ? S3_INVALID_REQUEST : fds_verify(r);
 	if (v2)
 		return verify_v2(r);
 	if (!authorization && !in_query)

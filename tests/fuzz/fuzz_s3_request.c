@@ -48,8 +48,11 @@ static void check(struct s3_request *r)
 	if (sign_verify(r))
 		return;
 	assert(strcmp(r->access_key, ACCESS_KEY) == 0 && strcmp(r->who.org, "o") == 0);
+	for (size_t i = 0; i < r->header_count && r->is_fds; i++)
+		assert(strncmp(r->headers[i].name, "x-amz-", 6) ||
+		       !strncmp(r->headers[i].name, "x-amz-meta-", 11));
 	assert(r->payload <= S3_PAYLOAD_UNSIGNED_TRAILER);
-	assert(request_query(r, "AWSAccessKeyId") || strlen(r->signing.signature) == 64);
+	assert(r->is_fds || request_query(r, "AWSAccessKeyId") || strlen(r->signing.signature) == 64);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
