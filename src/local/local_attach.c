@@ -110,8 +110,10 @@ static void on_poll(void *arg)
 	struct local *l = arg;
 	const char *name;
 	void *task;
-	for (size_t i = 0; map_next(l->tasks, &i, &name, &task);)
+	for (size_t i = 0; map_next(l->tasks, &i, &name, &task);) {
 		local_task_examine(task);
+		local_output_look(task);
+	}
 	local_poll_begin(l);
 }
 

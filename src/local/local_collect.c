@@ -20,7 +20,6 @@
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_LAST_MS 60000
-#define FOLDER_OUTPUT "output"
 
 /* What a killed shim leaves behind runs on: its container, or that of the environment it was building. */
 static int end_orphans(struct local_task *t, struct err *err)
@@ -69,7 +68,8 @@ static int put_output(struct local_task *t, const struct store_place *at, int fo
 	if (output_fd < 0)
 		return output_fd;
 	CLEANUP(free) char *prefix = mem_printf("%s/output", owner_prefix);
-	int r = store_put_tree(at, prefix, output_fd, &stats, err);
+	const struct store_put_how how = {.seen = t->seen};
+	int r = store_put_tree(at, prefix, output_fd, &how, &stats, err);
 	if (r == 0 && stats.skipped)
 		note_skipped(t, folder_fd, &stats);
 	return r;
@@ -209,6 +209,9 @@ static bool is_last_of_owner(const struct local_task *t)
 
 void local_collect(struct local_task *t)
 {
+	t->collect_waits = t->is_saving;
+	if (t->is_saving)
+		return;
 	t->last_of_owner = is_last_of_owner(t);
 	local_task_work(t, collect_work, collect_done);
 }

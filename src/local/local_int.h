@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The server's half of the room. Files: local.c (vtable), local_attach.c (what is there after a restart),
- * local_task.c (watching one task), local_port.c (addresses of models), local_launch.c and local_collect.c
- * (work on the pool before and after the shim).
+ * local_task.c (watching one task), local_port.c (addresses of models), local_output.c (outputs of running
+ * jobs), local_launch.c and local_collect.c (work on the pool before and after the shim).
  */
 #ifndef LOCAL_LOCAL_INT_H
 #define LOCAL_LOCAL_INT_H
@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "local/container.h"
 #include "local/local.h"
+#include "local/store_seen.h"
 #include "local/task_folder.h"
 #include "local/uids.h"
 
@@ -57,10 +58,14 @@ struct local_task {
 	struct loop_timer *retry_timer;
 	int64_t retry_ms;
 	bool noted_skipped, last_of_owner;
-	bool port_asked;	 /* its shim, for the socket */
-	bool unreported;	 /* being removed, and nobody was told that it exists */
-	struct task_spec *again; /* launched again while it is being removed */
-	struct err err;		 /* of the work on the pool */
+	/* local_output.c */
+	struct store_seen *seen;	     /* what was saved while it runs; NULL = nothing */
+	bool is_saving, collect_waits;	     /* a pass is on the pool; the last one comes after it */
+	int64_t save_after_ms, save_took_ms; /* monotonic */
+	bool port_asked;		     /* its shim, for the socket */
+	bool unreported;		     /* being removed, and nobody was told that it exists */
+	struct task_spec *again;	     /* launched again while it is being removed */
+	struct err err;			     /* of the work on the pool */
 };
 
 /* local_task.c */
@@ -88,6 +93,9 @@ int local_plan(struct local *l, const struct task_spec *spec, struct task_plan *
 int local_port_get(struct local *l, const struct task_spec *spec, struct err *err);
 void local_port_adopt(struct local_task *t, int folder_fd); /* after a restart, from a shim that has it */
 void local_port_free(void *port);
+
+/* local_output.c */
+void local_output_look(struct local_task *t); /* now and then: saves what is there, while the program runs */
 
 /* local_collect.c */
 void local_collect(struct local_task *t); /* STEP_COLLECT, then reports */

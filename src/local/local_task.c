@@ -48,6 +48,7 @@ void local_task_free(void *task)
 	struct local_task *t = task;
 	stop_watching(t);
 	loop_timer_free(t->retry_timer);
+	store_seen_free(t->seen);
 	task_spec_done(&t->spec);
 	task_plan_done(&t->plan);
 	if (t->again)

@@ -31,9 +31,17 @@ struct store_put_stats {
 	int64_t files, bytes, skipped;
 	char first_skipped[128];
 };
+/* 'seen' NULL: every file is put. Else those that have changed since they were put (store_seen.h); with
+ * settled_ms only those that have not changed for so long, and what changes while it is read is left for
+ * later; without, it is the last pass, and objects whose files have gone go as well. */
+struct store_seen;
+struct store_put_how {
+	struct store_seen *seen;
+	int64_t settled_ms;
+};
 /* The regular files of a tree that untrusted code wrote; links and special files are skipped and counted. */
 int store_put_tree(const struct store_place *at, const char *prefix, int folder_fd,
-		   struct store_put_stats *ret, struct err *err);
+		   const struct store_put_how *how, struct store_put_stats *ret, struct err *err);
 int store_put_fd(const struct store_place *at, const char *key, const char *content_type, int fd,
 		 struct err *err);
 int store_put_bytes(const struct store_place *at, const char *key, const char *content_type, const void *data,

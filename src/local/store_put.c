@@ -3,13 +3,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "local/store_copy.h"
+#include "local/store_seen.h"
 #include "local/text_clean.h"
 
 #define COPY_BYTES ((size_t)256 << 10)
@@ -33,21 +37,27 @@ static int copy_in(const struct store_place *at, struct blob_put *put, int fd, s
 	}
 }
 
+/* All but the commit. */
+static int put_begin(const struct store_place *at, const char *key, const char *content_type, int fd,
+		     struct blob_put **ret, struct err *err)
+{
+	struct blob_put_options o = {.content_type = content_type, .expected_size = -1};
+	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, &o, ret, err);
+	if (r < 0)
+		return r;
+	r = copy_in(at, *ret, fd, err);
+	if (r < 0)
+		at->store->ops->put_abort(*ret);
+	return r;
+}
+
 int store_put_fd(const struct store_place *at, const char *key, const char *content_type, int fd,
 		 struct err *err)
 {
 	struct blob_put *put = NULL;
 	struct blob_info info;
-	struct blob_put_options o = {.content_type = content_type, .expected_size = -1};
-	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, &o, &put, err);
-	if (r < 0)
-		return r;
-	r = copy_in(at, put, fd, err);
-	if (r < 0) {
-		at->store->ops->put_abort(put);
-		return r;
-	}
-	return at->store->ops->put_commit(put, &info, err);
+	int r = put_begin(at, key, content_type, fd, &put, err);
+	return r < 0 ? r : at->store->ops->put_commit(put, &info, err);
 }
 
 int store_put_bytes(const struct store_place *at, const char *key, const char *content_type, const void *data,
@@ -61,7 +71,9 @@ int store_put_bytes(const struct store_place *at, const char *key, const char *c
 
 struct walk {
 	const struct store_place *at;
+	struct store_put_how how;
 	struct store_put_stats *stats;
+	int64_t now_ms; /* Unix time */
 	int64_t holes_bytes;
 };
 
@@ -81,6 +93,50 @@ static bool takes_holes(struct walk *w, const struct stat *st)
 		return false;
 	w->holes_bytes += holes;
 	return true;
+}
+
+static bool is_settled(const struct walk *w, const struct stat *st)
+{
+	int64_t changed_ms = (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
+	return !w->how.settled_ms || w->now_ms - changed_ms >= w->how.settled_ms;
+}
+
+/* Files in memory only have no writing back: what is written to a mapping of them may leave no trace. */
+static bool keeps_times(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC;
+}
+
+/* Of a tree that may still change. */
+static int put_seen(struct walk *w, const char *key, int fd, const struct stat *st, struct err *err)
+{
+	struct store_seen *seen = w->how.seen;
+	bool is_last = !w->how.settled_ms;
+	const struct blob_ops *ops = w->at->store->ops;
+	struct blob_put *put = NULL;
+	struct blob_info info;
+	struct stat after;
+	if (is_last)
+		store_seen_mark(seen, key);
+	if (!is_settled(w, st) || store_seen_has(seen, key, st, is_last ? w->at : NULL))
+		return 0;
+	/* Pages that are mapped and dirty change without a trace in the file's times until they are written
+	 * back. */
+	if (!is_last && fsync(fd) < 0)
+		return 0;
+	int r = put_begin(w->at, key, "", fd, &put, err);
+	if (r < 0)
+		return r;
+	bool has_changed = fstat(fd, &after) < 0 || !store_seen_same(st, &after);
+	if (has_changed && !is_last) {
+		ops->put_abort(put);
+		return 0;
+	}
+	r = ops->put_commit(put, &info, err);
+	if (r >= 0 && !has_changed)
+		store_seen_add(seen, key, st, info.etag, keeps_times(fd));
+	return r;
 }
 
 static int put_folder(struct walk *w, const char *prefix, int folder_fd, int depth, struct err *err);
@@ -113,7 +169,7 @@ static int put_entry(struct walk *w, const char *prefix, int folder_fd, const ch
 		return 0;
 	}
 	w->stats->bytes += st.st_size;
-	int r = store_put_fd(w->at, key, "", fd, err);
+	int r = w->how.seen ? put_seen(w, key, fd, &st, err) : store_put_fd(w->at, key, "", fd, err);
 	return r < 0 ? err_wrap(err, "saving '%s'", key) : 0;
 }
 
@@ -138,9 +194,13 @@ static int put_folder(struct walk *w, const char *prefix, int folder_fd, int dep
 }
 
 int store_put_tree(const struct store_place *at, const char *prefix, int folder_fd,
-		   struct store_put_stats *ret, struct err *err)
+		   const struct store_put_how *how, struct store_put_stats *ret, struct err *err)
 {
 	*ret = (struct store_put_stats){0};
-	struct walk w = {.at = at, .stats = ret};
-	return put_folder(&w, prefix, folder_fd, 0, err);
+	struct walk w = {.at = at, .how = *how, .stats = ret, .now_ms = clock_wall_ms(&clock_real)};
+	bool is_last = how->seen && !how->settled_ms;
+	if (is_last)
+		store_seen_begin_last(how->seen);
+	int r = put_folder(&w, prefix, folder_fd, 0, err);
+	return r < 0 || !is_last ? r : store_seen_end_last(how->seen, at, err);
 }

@@ -19,6 +19,7 @@
 #define FOLDER_COLLECTED "collected"
 #define FOLDER_LOG "log"
 #define FOLDER_METRICS "metrics.jsonl"
+#define FOLDER_OUTPUT "output"
 
 /* plan.json: what the server decided for this task. */
 struct task_plan {

@@ -233,6 +233,32 @@ print("wrote", n, flush=True)""", requirements=BOTO3)
         end = self.p.wait_job(job)
         self.assertEqual(end["state"], "completed", f"{end['message']}\n{self.p.logs(job)}")
 
+    def test_outputs_are_saved_while_the_job_runs_and_whole_at_its_end(self):
+        job = self.submit("saves", """import boto3, os, pathlib, time
+from botocore.config import Config
+from botocore.exceptions import ClientError
+s3 = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+out = pathlib.Path(os.environ["CLOUDML_OUTPUT_DIR"])
+(out / "deep").mkdir()
+for name in ("early", "deep/changes", "temporary"):
+    (out / name).write_text("first")
+def saved(name):
+    try:
+        return s3.get_object(Bucket="default", Key=f"jobs/{os.environ['CLOUDML_JOB_ID']}/output/{name}")["Body"].read()
+    except ClientError as e:
+        assert e.response["Error"]["Code"] == "NoSuchKey", e
+for name in ("early", "deep/changes", "temporary"):
+    while saved(name) != b"first":
+        time.sleep(0.2)
+(out / "temporary").unlink()
+(out / "deep/changes").write_text("second")
+(out / "late").write_text("last")""", requirements=BOTO3, max_duration="3m")
+        end = self.p.wait_job(job)
+        self.assertEqual(end["state"], "completed", f"{end['message']}\n{self.p.logs(job)}")
+        for name, content in (("early", "first"), ("deep/changes", "second"), ("late", "last")):
+            self.assertEqual(self.p.cli("store", "cat", f"{end['output_uri']}{name}").ok().out, content)
+        self.assertNotEqual(self.p.cli("store", "cat", f"{end['output_uri']}temporary").status, 0)
+
 
 if __name__ == "__main__":
     platform.need_containers()
