@@ -88,6 +88,7 @@ static json_t *format_quota(const struct admin_quota *q)
 	json_t *used = json_object();
 	for (int p = 0; p < PURPOSE_COUNT; p++)
 		json_object_set_new(used, purpose_word((enum purpose)p), quota_limit_format(&q->used[p]));
+	json_object_set_new(used, "storage", quota_storage_format(&q->stored));
 	return json_pack("{s:s, s:o, s:o, s:s}", "org", q->org, "quota", quota_format(&q->quota), "used",
 			 used, "warning", q->warning);
 }

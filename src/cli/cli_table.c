@@ -197,6 +197,8 @@ static const struct cli_option quota_options[] = {
     {"memory", 'm', "SIZE", "memory at the same time; -1 for no limit"},
     {"gpu", 'g', "COUNT", "GPUs at the same time; -1 for no limit"},
     {"count", 0, "COUNT", "tasks at the same time; -1 for no limit"},
+    {"storage", 0, "SIZE", "bytes in the store, all versions; -1 for no limit"},
+    {"objects", 0, "COUNT", "objects in the store, all versions; -1 for no limit"},
     {"borrow", 0, "yes|no", "may hold more while nobody who is owed waits"},
     {"weight", 0, "N", "in the fair share; 100 is usual"},
     {"user-running", 0, "COUNT", "jobs of one user at the same time; -1 for no limit"},

@@ -16,7 +16,7 @@ static void format_share(const json_t *used, const json_t *most, const char *fie
 	double held = json_number_value(json_object_get(used, field));
 	double limit = json_number_value(json_object_get(most, field));
 	char a[32], b[32] = "-";
-	if (!strcmp(field, "memory")) {
+	if (!strcmp(field, "memory") || !strcmp(field, "bytes")) {
 		unit_format_bytes((int64_t)held, a);
 		if (limit >= 0)
 			unit_format_bytes((int64_t)limit, b);
@@ -61,6 +61,12 @@ static void print_rest(struct cli *c, const json_t *q)
 	       (long long)cli_int(quota, "weight"));
 	printf("one user: %lld jobs at the same time, %lld unfinished (-1 = no limit)\n",
 	       (long long)cli_int(quota, "user_running"), (long long)cli_int(quota, "user_queued"));
+	const json_t *used = json_object_get(json_object_get(q, "used"), "storage");
+	const json_t *most = json_object_get(quota, "storage");
+	char bytes[80], objects[80];
+	format_share(used, most, "bytes", bytes);
+	format_share(used, most, "objects", objects);
+	printf("store: %s, objects %s\n", bytes, objects);
 	if (*cli_str(q, "warning"))
 		cli_note(c, "note: %s", cli_str(q, "warning"));
 }
@@ -115,7 +121,8 @@ int cmd_quota_set(struct cli *c, const struct cli_args *a, struct err *err)
 {
 	static const char *const numbers[][2] = {
 	    {"weight", "weight"}, {"user-running", "user_running"}, {"user-queued", "user_queued"}};
-	CLEANUP(json) json_t *answer = NULL, *body = json_object(), *share = json_object();
+	CLEANUP(json) json_t *answer = NULL, *body = json_object();
+	CLEANUP(json) json_t *share = json_object(), *storage = json_object();
 	CLEANUP(free) char *path = admin_path(a, "/quota", NULL);
 	const char *purpose = cli_opt(a, "purpose");
 	int r = admin_put_flag(body, a, "borrow", "borrow", err);
@@ -125,6 +132,11 @@ int cmd_quota_set(struct cli *c, const struct cli_args *a, struct err *err)
 	admin_put(share, a, "memory", "memory");
 	for (size_t i = 2; i < ARRAY_LEN(limits) && r >= 0; i++)
 		r = put_number(share, a, limits[i], limits[i], err);
+	admin_put(storage, a, "storage", "bytes");
+	if (r >= 0)
+		r = put_number(storage, a, "objects", "objects", err);
+	if (json_object_size(storage))
+		json_object_set(body, "storage", storage);
 	if (json_object_size(share))
 		json_object_set(body, purpose ? purpose : "training", share);
 	if (r >= 0 && !json_object_size(body))

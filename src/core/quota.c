@@ -31,6 +31,13 @@ static const struct limit_field {
      "Tasks at the same time; -1 for no limit."},
 };
 
+static const struct limit_field storage_fields[] = {
+    {"bytes", LIMIT_BYTES, offsetof(struct quota_storage, bytes), INT64_C(1) << 60,
+     "Bytes in the store, all versions, with or without a unit; -1 for no limit."},
+    {"objects", LIMIT_INT, offsetof(struct quota_storage, objects), INT64_C(1) << 50,
+     "Objects in the store, all versions; -1 for no limit."},
+};
+
 /* Whole numbers beside the purposes. */
 static const struct number_field {
 	const char *key;
@@ -71,6 +78,7 @@ void quota_init(struct quota *q)
 	for (int p = 0; p < PURPOSE_COUNT; p++)
 		for (size_t i = 0; i < ARRAY_LEN(limit_fields); i++)
 			*NUMBER(&q->purposes[p], &limit_fields[i]) = QUOTA_NONE;
+	q->storage = (struct quota_storage){QUOTA_NONE, QUOTA_NONE};
 	q->borrow = true;
 	q->weight = QUOTA_WEIGHT;
 	q->user_running = QUOTA_NONE;
@@ -100,12 +108,13 @@ static void read_limit(struct json_reader *r, const struct limit_field *f, int64
 		*ret = value;
 }
 
-static int read_purpose(const json_t *j, enum purpose p, struct quota_limit *ret, struct err *err)
+static int read_limits(const json_t *j, const char *what, const struct limit_field *fields, size_t count,
+		       void *ret, struct err *err)
 {
 	struct json_reader r;
-	json_reader_begin(&r, j, purpose_words[p]);
-	for (size_t i = 0; i < ARRAY_LEN(limit_fields); i++)
-		read_limit(&r, &limit_fields[i], NUMBER(ret, &limit_fields[i]));
+	json_reader_begin(&r, j, what);
+	for (size_t i = 0; i < count; i++)
+		read_limit(&r, &fields[i], NUMBER(ret, &fields[i]));
 	return json_reader_end(&r, err);
 }
 
@@ -118,6 +127,7 @@ int quota_parse(const json_t *j, struct quota *ret, struct err *err)
 	json_reader_begin(&r, j, "quota");
 	for (int p = 0; p < PURPOSE_COUNT; p++)
 		parts[p] = json_get_object(&r, purpose_words[p]);
+	const json_t *storage = json_get_object(&r, "storage");
 	json_get_bool(&r, "borrow", &ret->borrow);
 	for (size_t i = 0; i < ARRAY_LEN(number_fields); i++) {
 		const struct number_field *f = &number_fields[i];
@@ -126,7 +136,11 @@ int quota_parse(const json_t *j, struct quota *ret, struct err *err)
 	int status = json_reader_end(&r, err);
 	for (int p = 0; p < PURPOSE_COUNT && status >= 0; p++)
 		if (parts[p])
-			status = read_purpose(parts[p], (enum purpose)p, &ret->purposes[p], err);
+			status = read_limits(parts[p], purpose_words[p], limit_fields,
+					     ARRAY_LEN(limit_fields), &ret->purposes[p], err);
+	if (storage && status >= 0)
+		status = read_limits(storage, "storage", storage_fields, ARRAY_LEN(storage_fields),
+				     &ret->storage, err);
 	return status;
 }
 
@@ -145,22 +159,31 @@ json_t *quota_limit_format(const struct quota_limit *l)
 	return j;
 }
 
+json_t *quota_storage_format(const struct quota_storage *s)
+{
+	json_t *j = json_object();
+	for (size_t i = 0; i < ARRAY_LEN(storage_fields); i++)
+		json_object_set_new(j, storage_fields[i].key, json_integer(NUMBER_OF(s, &storage_fields[i])));
+	return j;
+}
+
 json_t *quota_format(const struct quota *q)
 {
 	json_t *j = json_object();
 	for (int p = 0; p < PURPOSE_COUNT; p++)
 		json_object_set_new(j, purpose_words[p], quota_limit_format(&q->purposes[p]));
+	json_object_set_new(j, "storage", quota_storage_format(&q->storage));
 	json_object_set_new(j, "borrow", json_boolean(q->borrow));
 	for (size_t i = 0; i < ARRAY_LEN(number_fields); i++)
 		json_object_set_new(j, number_fields[i].key, json_integer(NUMBER_OF(q, &number_fields[i])));
 	return j;
 }
 
-static json_t *limit_schema(void)
+static json_t *limit_schema(const struct limit_field *fields, size_t count)
 {
 	json_t *properties = json_object();
-	for (size_t i = 0; i < ARRAY_LEN(limit_fields); i++) {
-		const struct limit_field *f = &limit_fields[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct limit_field *f = &fields[i];
 		json_t *type =
 		    f->kind == LIMIT_INT ? json_string("integer") : json_pack("[s,s]", "string", "number");
 		json_object_set_new(
@@ -177,7 +200,9 @@ json_t *quota_schema(void)
 	struct quota usual;
 	quota_init(&usual);
 	for (int p = 0; p < PURPOSE_COUNT; p++)
-		json_object_set_new(properties, purpose_words[p], limit_schema());
+		json_object_set_new(properties, purpose_words[p],
+				    limit_schema(limit_fields, ARRAY_LEN(limit_fields)));
+	json_object_set_new(properties, "storage", limit_schema(storage_fields, ARRAY_LEN(storage_fields)));
 	json_object_set_new(properties, "borrow",
 			    json_pack("{s:s, s:b, s:s}", "type", "boolean", "default", 1, "description",
 				      "May use more while nobody who is owed it waits."));

@@ -37,21 +37,27 @@ struct quota_limit {
 	struct resources most; /* each may be QUOTA_NONE */
 	int64_t count;	       /* of tasks at the same time, or QUOTA_NONE */
 };
+struct quota_storage { /* in the store, all versions; each may be QUOTA_NONE */
+	int64_t bytes, objects;
+};
 struct quota {
 	struct quota_limit purposes[PURPOSE_COUNT];
 	bool borrow;	      /* default true */
 	int64_t weight;	      /* in fair share: twice the weight, twice the share; 1 to 10000 */
 	int64_t user_running; /* jobs of one user that run at the same time, or QUOTA_NONE */
 	int64_t user_queued;  /* unfinished jobs of one user; more are refused; or QUOTA_NONE */
+	struct quota_storage storage;
 };
 void quota_init(struct quota *q); /* no limits but QUOTA_USER_QUEUED */
 
 /* {"training": {"cpu": 8, "memory": "64G", "gpu": 4, "count": -1}, "models": {…}, "development": {…},
- * "borrow": true, "weight": 100, "user_running": -1, "user_queued": 50000}. Reads into an initialised quota;
- * what is absent stays as it is, so that a patch is a parse. ERR_INVALID. */
+ * "storage":
+ * {"bytes": "1T", "objects": -1}, "borrow": true, "weight": 100, "user_running": -1, "user_queued": 50000}.
+ * Reads into an initialised quota; what is absent stays as it is, so that a patch is a parse. ERR_INVALID. */
 int quota_parse(const json_t *j, struct quota *ret, struct err *err);
-json_t *quota_format(const struct quota *q);		 /* every field; returns owned */
-json_t *quota_limit_format(const struct quota_limit *l); /* also for what is used; returns owned */
-json_t *quota_schema(void);				 /* JSON Schema 2020-12; returns owned */
+json_t *quota_format(const struct quota *q);		     /* every field; returns owned */
+json_t *quota_limit_format(const struct quota_limit *l);     /* also for what is used; returns owned */
+json_t *quota_storage_format(const struct quota_storage *s); /* also for what is used; returns owned */
+json_t *quota_schema(void);				     /* JSON Schema 2020-12; returns owned */
 
 #endif

@@ -42,6 +42,11 @@ struct ctl_config {
 	void (*org_empty)(void *arg, const char *org,
 			  void (*done)(void *done_arg, int r, const struct err *err), void *done_arg);
 	void *org_empty_arg;
+	/* What an organisation may hold in the store is known now, or has changed; and what it holds. At
+	 * once, from memory. NULL = there is no store. */
+	void (*storage_limit)(void *arg, const char *org, const struct quota_storage *most);
+	void (*storage_used)(void *arg, const char *org, struct quota_storage *ret);
+	void *storage_arg;
 };
 
 /* Reads live rows, attaches to the backend; 'ready' is called once when every live row has met its task. */

@@ -70,7 +70,8 @@ struct admin_quota {
 	char org[CORE_NAME_MAX + 1];
 	struct quota quota;
 	struct quota_limit used[PURPOSE_COUNT]; /* what its work holds now */
-	char warning[480];			/* what is held beyond it; "" = nothing */
+	struct quota_storage stored;
+	char warning[640]; /* what is held beyond it; "" = nothing */
 };
 #define CTL_USAGE_DAYS_MAX 400
 

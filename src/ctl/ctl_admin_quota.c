@@ -52,6 +52,20 @@ static void warn_all(struct admin_quota *q)
 					 : "nothing new starts until enough has ended");
 }
 
+static void warn_storage(struct admin_quota *q)
+{
+	const struct quota_storage *most = &q->quota.storage, *held = &q->stored;
+	bool is_full = most->bytes >= 0 && held->bytes > most->bytes;
+	size_t len = strlen(q->warning);
+	if (!is_full && (most->objects < 0 || held->objects <= most->objects))
+		return;
+	snprintf(
+	    q->warning + len, sizeof(q->warning) - len,
+	    "%sthe store holds more %s than the quota of storage: nothing is removed for that, but nothing "
+	    "more is taken",
+	    len ? "; " : "", is_full ? "bytes" : "objects");
+}
+
 /* ---- the verbs ---- */
 
 static void show(struct ctl *c, struct admin_call *a)
@@ -64,7 +78,10 @@ static void show(struct ctl *c, struct admin_call *a)
 		memcpy(q->org, orgs->items[i].name, sizeof(q->org));
 		q->quota = orgs->items[i].quota;
 		ctl_quota_get(c, q->org, &in_memory, q->used);
+		if (c->config.storage_used)
+			c->config.storage_used(c->config.storage_arg, q->org, &q->stored);
 		warn_all(q);
+		warn_storage(q);
 	}
 }
 

@@ -26,6 +26,8 @@ void quota_free(void *quota)
 void ctl_quota_set(struct ctl *c, const char *org, const struct quota *quota)
 {
 	sched_quota_set(c->sched, org, quota);
+	if (c->config.storage_limit)
+		c->config.storage_limit(c->config.storage_arg, org, &quota->storage);
 	ctl_want_schedule(c);
 	if (c->attached)
 		ctl_pump(c);

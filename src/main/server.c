@@ -172,6 +172,20 @@ static int open_backend(struct server *s, struct err *err)
 	return r;
 }
 
+static void limit_storage(void *arg, const char *org, const struct quota_storage *most)
+{
+	struct blob_store *b = arg;
+	b->ops->quota_set(b, org, most->bytes, most->objects);
+}
+
+static void count_storage(void *arg, const char *org, struct quota_storage *ret)
+{
+	struct blob_store *b = arg;
+	struct err err = ERR_INIT;
+	if (b->ops->usage(b, org, &ret->bytes, &ret->objects, &err) < 0)
+		log_error("server.usage org=%s error=\"%s\"", org, err.msg);
+}
+
 static int start_control(struct server *s, struct err *err)
 {
 	struct ctl_config control = {.store = s->store,
@@ -182,7 +196,10 @@ static int start_control(struct server *s, struct err *err)
 				     .wake_at = wake_at,
 				     .wake_arg = s,
 				     .org_empty = server_purge_org,
-				     .org_empty_arg = &s->purge};
+				     .org_empty_arg = &s->purge,
+				     .storage_limit = limit_storage,
+				     .storage_used = count_storage,
+				     .storage_arg = s->blobs};
 	s->purge = (struct server_purge){.loop = s->loop, .blobs = s->blobs};
 	int r = ctl_new(&control, &s->ctl, err);
 	if (r < 0)

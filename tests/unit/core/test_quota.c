@@ -23,6 +23,8 @@ TEST(a_new_quota_limits_only_what_one_user_may_queue)
 		assert_int_equal(q.purposes[p].most.gpu, QUOTA_NONE);
 		assert_int_equal(q.purposes[p].count, QUOTA_NONE);
 	}
+	assert_int_equal(q.storage.bytes, QUOTA_NONE);
+	assert_int_equal(q.storage.objects, QUOTA_NONE);
 	assert_true(q.borrow);
 	assert_int_equal(q.weight, QUOTA_WEIGHT);
 	assert_int_equal(q.user_running, QUOTA_NONE);
@@ -57,6 +59,7 @@ TEST(what_is_formatted_parses_to_the_same)
 	quota_init(&q);
 	q.purposes[PURPOSE_MODELS] = (struct quota_limit){{250, 3 * GIB, 7}, 9};
 	q.purposes[PURPOSE_DEVELOPMENT] = (struct quota_limit){{2000, QUOTA_NONE, 0}, QUOTA_NONE};
+	q.storage = (struct quota_storage){5 * GIB, 1000};
 	q.borrow = false;
 	q.weight = 1;
 	q.user_running = 3;
@@ -65,6 +68,7 @@ TEST(what_is_formatted_parses_to_the_same)
 	quota_init(&back);
 	EXPECT_OK(quota_parse(j, &back, &err), &err);
 	assert_memory_equal(back.purposes, q.purposes, sizeof(q.purposes));
+	assert_memory_equal(&back.storage, &q.storage, sizeof(q.storage));
 	assert_int_equal(back.borrow, q.borrow);
 	assert_int_equal(back.weight, q.weight);
 	assert_int_equal(back.user_running, q.user_running);
@@ -83,6 +87,8 @@ TEST(bad_quotas_are_refused_with_the_reason)
 	    {"{\"training\": {\"cpu\": -2}}", "cpu"},
 	    {"{\"training\": {\"memory\": \"much\"}}", "memory"},
 	    {"{\"training\": {\"cpu\": 1e13}}", "cpu is too large"},
+	    {"{\"storage\": {\"byte\": 1}}", "did you mean 'bytes'"},
+	    {"{\"storage\": {\"objects\": -2}}", "objects"},
 	    {"{\"weight\": 0}", "weight"},
 	    {"{\"borrow\": 1}", "borrow"},
 	    {"{\"user_queued\": -2}", "user_queued"},
