@@ -100,13 +100,20 @@ static const struct {
     {"Framework", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
 		  "\"string\"},\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"}}}"},
     {"Bucket", "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}"},
+    {"LifecycleRule",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"prefix\":{\"type\":\"string\"},"
+     "\"expire\":{"
+     "\"type\":[\"string\",\"integer\"]},\"keep_last\":{\"type\":\"integer\",\"minimum\":1}}}"},
     {"BucketState",
      "{\"type\":\"object\",\"required\":[\"name\",\"versioning\",\"objects\",\"bytes\"],\"properties\":{"
      "\"name\":{\"type\":\"string\"},\"created_ms\":{\"type\":\"integer\"},\"versioning\":{\"enum\":[\"off\","
-     "\"on\",\"suspended\"]},\"objects\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"}}}"},
+     "\"on\",\"suspended\"]},\"objects\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"},"
+     "\"lifecycle\":{"
+     "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/LifecycleRule\"}}}}"},
     {"BucketChange",
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"versioning\":{\"enum\":[\"on\","
-     "\"suspended\"]}}}"},
+     "\"suspended\"]},\"lifecycle\":{\"type\":\"array\",\"maxItems\":100,\"items\":{\"$ref\":"
+     "\"#/components/schemas/LifecycleRule\"}}}}"},
     {"ObjectState",
      "{\"type\":\"object\",\"required\":[\"key\",\"size\",\"etag\",\"modified_ms\"],\"properties\":{\"key\":{"
      "\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"

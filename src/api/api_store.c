@@ -31,6 +31,7 @@ void store_call_free(struct store_call *c)
 {
 	blob_list_done(&c->list);
 	free(c->state.attributes);
+	lifecycle_done(&c->rules);
 	free(c->removals);
 	free(c->part_sizes);
 	free(c->parts.items);

@@ -4,6 +4,7 @@
 #define API_API_STORE_H
 
 #include "api/api_int.h"
+#include "core/lifecycle.h"
 
 /* One call on the pool: what it needs, what it found. Texts are the exchange's. */
 struct store_call {
@@ -35,6 +36,8 @@ struct store_call {
 	/* buckets */
 	struct blob_bucket state;
 	int versioning; /* that is wished; -1 = as it is */
+	struct lifecycle rules;
+	bool sets_rules;
 	/* many objects */
 	struct blob_removal *removals; /* owned; count entries */
 	size_t count;

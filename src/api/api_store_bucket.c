@@ -72,16 +72,32 @@ static void get_object_state(struct http_exchange *x, void *app)
 
 /* ---- a bucket ---- */
 
+/* What S3 clients keep with the bucket stays. */
+static int change_bucket(struct store_call *c)
+{
+	const struct blob_ops *ops = c->blobs->ops;
+	CLEANUP(free) char *attributes = NULL;
+	int r = ops->bucket_stat(c->blobs, c->org, c->bucket, &c->state, &c->err);
+	if (r >= 0 && c->sets_rules)
+		r = lifecycle_into_bucket(c->state.attributes, &c->rules, &attributes, &c->err);
+	if (r < 0)
+		return r;
+	free(c->state.attributes);
+	c->state.attributes = NULL;
+	return ops->bucket_set(c->blobs, c->org, c->bucket,
+			       c->versioning >= 0 ? (enum blob_versioning)c->versioning : c->state.versioning,
+			       attributes, &c->err);
+}
+
 static void stat_bucket(void *arg)
 {
 	struct store_call *c = arg;
-	const struct blob_ops *ops = c->blobs->ops;
-	int r = 0;
-	if (c->versioning >= 0)
-		r = ops->bucket_set(c->blobs, c->org, c->bucket, (enum blob_versioning)c->versioning, NULL,
-				    &c->err);
+	int r = c->versioning >= 0 || c->sets_rules ? change_bucket(c) : 0;
 	if (r >= 0)
-		r = ops->bucket_stat(c->blobs, c->org, c->bucket, &c->state, &c->err);
+		r = c->blobs->ops->bucket_stat(c->blobs, c->org, c->bucket, &c->state, &c->err);
+	lifecycle_done(&c->rules);
+	if (r >= 0)
+		r = lifecycle_of_bucket(c->state.attributes, &c->rules, &c->err);
 	store_call_result(c, r);
 }
 
@@ -91,10 +107,11 @@ static void bucket_known(void *arg)
 	if (store_call_failed(c))
 		return;
 	http_reply_json(c->x, 200,
-			json_pack("{s:s, s:I, s:s, s:I, s:I}", "name", c->bucket, "created_ms",
+			json_pack("{s:s, s:I, s:s, s:I, s:I, s:o}", "name", c->bucket, "created_ms",
 				  (json_int_t)c->state.created_ms, "versioning",
 				  versioning_words[c->state.versioning], "objects",
-				  (json_int_t)c->state.objects, "bytes", (json_int_t)c->state.bytes));
+				  (json_int_t)c->state.objects, "bytes", (json_int_t)c->state.bytes,
+				  "lifecycle", lifecycle_format(&c->rules)));
 	store_call_free(c);
 }
 
@@ -114,13 +131,15 @@ static void patch_bucket(struct http_exchange *x, void *app)
 	c->versioning = -1;
 	json_reader_begin(&j, x->json, "the change of a bucket");
 	json_get_string(&j, "versioning", 16, &word);
+	const json_t *rules = json_get_array(&j, "lifecycle", LIFECYCLE_RULES_MAX);
 	if (word && !strcmp(word, "on"))
 		c->versioning = BLOB_VERSIONING_ON;
 	else if (word && !strcmp(word, "suspended"))
 		c->versioning = BLOB_VERSIONING_SUSPENDED;
 	else if (word)
 		json_reader_fail(&j, "versioning '%s' is neither 'on' nor 'suspended'", word);
-	json_reader_end(&j, &c->err);
+	if (json_reader_end(&j, &c->err) >= 0 && rules)
+		c->sets_rules = lifecycle_parse(rules, &c->rules, &c->err) >= 0;
 	if (!store_call_failed(c) && store_call_check(c))
 		api_work(app, stat_bucket, bucket_known, c);
 }
@@ -212,7 +231,7 @@ const struct http_route api_store_bucket_routes[] = {
      "Remove many objects or versions", NULL, "Removals", "RemovalsResult", 200},
     {"GET", "/api/v1/store-buckets/{bucket}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_bucket_state, "store",
      "What is known of a bucket", NULL, NULL, "BucketState", 200},
-    {"PATCH", "/api/v1/store-buckets/{bucket}", HTTP_MEMBER, HTTP_BODY_JSON, 16384, patch_bucket, "store",
-     "Keep versions of a bucket's objects, or no new ones", NULL, "BucketChange", "BucketState", 200},
+    {"PATCH", "/api/v1/store-buckets/{bucket}", HTTP_MEMBER, HTTP_BODY_JSON, 262144, patch_bucket, "store",
+     "Change a bucket: versions, life-cycle rules", NULL, "BucketChange", "BucketState", 200},
     {.method = NULL},
 };

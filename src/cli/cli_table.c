@@ -130,6 +130,12 @@ static const struct cli_option predict_options[] = {
     {0},
 };
 static const struct cli_option ids_options[] = {{"ids", 0, NULL, "print only names"}, {0}};
+static const struct cli_option lifecycle_options[] = {
+    {"prefix", 0, "PREFIX", "of which keys; a bucket has at most one rule for a prefix (default: all keys)"},
+    {"expire", 0, "TIME", "remove objects that are older, for example 30d"},
+    {"keep-last", 0, "N", "keep the newest N checkpoints, remove the others"},
+    {0},
+};
 static const struct cli_option sync_options[] = {
     {"delete", 0, NULL, "remove from TO what is not in FROM, after all else is copied"},
     {"dry-run", 0, NULL, "only say what would be done"},
@@ -339,6 +345,17 @@ const struct cli_command cli_commands[] = {
      "what there is\n"
      "stays, and nothing new is kept.",
      NULL, 2, 2, cmd_store_versioning},
+    {"store", "lifecycle", "get|set|rm BUCKET", "what the store removes by itself",
+     "'set' makes or replaces the rule for --prefix, 'rm' removes it. The server carries rules out once an "
+     "hour; "
+     "its log\n"
+     "names what went. A checkpoint is a folder or the files whose name ends in a number before the "
+     "suffixes, such as\n"
+     "ckpt-100.index and ckpt-100.data-00000-of-00001; the newest by time stay. In a bucket that keeps "
+     "versions a "
+     "removal\n"
+     "is a delete marker.",
+     OPTIONS(lifecycle_options), 2, 2, cmd_store_lifecycle},
     {"store", "presign", "URI", "an address of the S3 gateway that works without a key",
      "Whoever has the address may read that one object (or write it, with --put) until it expires or the key "
      "it was\n"

@@ -17,6 +17,7 @@
 #include "blobs/blobs.h"
 #include "local/local.h"
 #include "main/server_catalogue.h"
+#include "main/server_lifecycle.h"
 #include "main/server_purge.h"
 #include "main/server_s3.h"
 #include "store/store_admin.h"
@@ -40,6 +41,7 @@ struct server {
 	struct store *store;
 	struct blob_store *blobs;
 	struct server_purge purge;
+	struct server_lifecycle lifecycle;
 	struct backend *backend;
 	struct ctl *ctl;
 	struct api *api;
@@ -174,13 +176,14 @@ static int open_backend(struct server *s, struct err *err)
 
 static void limit_storage(void *arg, const char *org, const struct quota_storage *most)
 {
-	struct blob_store *b = arg;
-	b->ops->quota_set(b, org, most->bytes, most->objects);
+	struct server *s = arg;
+	s->blobs->ops->quota_set(s->blobs, org, most->bytes, most->objects);
+	server_lifecycle_org(&s->lifecycle, org);
 }
 
 static void count_storage(void *arg, const char *org, struct quota_storage *ret)
 {
-	struct blob_store *b = arg;
+	struct blob_store *b = ((struct server *)arg)->blobs;
 	struct err err = ERR_INIT;
 	if (b->ops->usage(b, org, &ret->bytes, &ret->objects, &err) < 0)
 		log_error("server.usage org=%s error=\"%s\"", org, err.msg);
@@ -199,7 +202,8 @@ static int start_control(struct server *s, struct err *err)
 				     .org_empty_arg = &s->purge,
 				     .storage_limit = limit_storage,
 				     .storage_used = count_storage,
-				     .storage_arg = s->blobs};
+				     .storage_arg = s};
+	server_lifecycle_open(&s->lifecycle, s->loop, s->blobs);
 	s->purge = (struct server_purge){.loop = s->loop, .blobs = s->blobs};
 	int r = ctl_new(&control, &s->ctl, err);
 	if (r < 0)
@@ -266,6 +270,7 @@ static void server_close(struct server *s)
 	server_s3_close(&s->s3, GRACE_MS);
 	api_free(s->api, GRACE_MS);
 	server_purge_close(&s->purge);
+	server_lifecycle_close(&s->lifecycle);
 	if (s->backend)
 		s->backend->ops->close(s->backend);
 	ctl_free(s->ctl);

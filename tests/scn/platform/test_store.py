@@ -112,6 +112,22 @@ class Store(platform.Case):
         self.assertEqual(self.p.json("store", "stat", "fds://kept/")["versioning"], "suspended")
         self.p.cli("store", "versioning", "kept", "off").fails("'off'", status=2)
 
+    def test_rules_of_a_bucket_are_set_shown_and_removed(self):
+        self.p.cli("store", "mb", "ruled").ok()
+        self.p.cli("store", "lifecycle", "set", "ruled", "--prefix", "logs/", "--expire", "30d").ok()
+        self.p.cli("store", "lifecycle", "set", "ruled", "--prefix", "ckpt/", "--keep-last", "5").ok()
+        self.p.cli("store", "lifecycle", "set", "ruled", "--prefix", "ckpt/", "--keep-last", "3").ok()
+        self.p.cli("store", "versioning", "ruled", "on").ok()
+        self.assertEqual(self.p.json("store", "lifecycle", "get", "ruled"),
+                         [{"prefix": "logs/", "expire": 30 * 86400}, {"prefix": "ckpt/", "keep_last": 3}])
+        self.assertRegex(self.p.cli("store", "lifecycle", "get", "ruled").ok().out, r"ckpt/ +- +3")
+        self.p.cli("store", "lifecycle", "rm", "ruled", "--prefix", "logs/").ok()
+        self.p.cli("store", "lifecycle", "rm", "ruled", "--prefix", "logs/").fails("'logs/'", status=4)
+        self.p.cli("store", "lifecycle", "set", "ruled", "--prefix", "x").fails("removes nothing", status=2)
+        self.p.cli("store", "lifecycle", "stop", "ruled").fails("'stop'", status=2)
+        self.assertEqual(len(self.p.json("store", "lifecycle", "get", "ruled")), 1)
+        self.assertEqual(self.p.json("store", "stat", "fds://ruled/")["versioning"], "on")
+
     def test_thousands_of_objects_are_counted_and_removed(self):
         uri = self.uri("many/")
         self.p.cli("store", "cp", "-R", self.p.folder({f"{i % 3}/{i}": "x" * (i % 3) for i in range(1203)} | {"own": "12345"}), uri).ok()

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life-cycle rules: read, kept with a bucket, carried out at any time that is asked for. */
+#include "unit/blobs/blobs_test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "core/lifecycle.h"
+#include "main/server_lifecycle.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+static void set_rules(struct blob_store *s, const char *text)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(json) json_t *list = json_loads(text, 0, NULL);
+	CLEANUP(lifecycle) struct lifecycle l = {0};
+	CLEANUP(free) char *attributes = NULL;
+	EXPECT_OK(lifecycle_parse(list, &l, &err), &err);
+	EXPECT_OK(lifecycle_into_bucket("{\"cors\":\"kept\"}", &l, &attributes, &err), &err);
+	assert_non_null(strstr(attributes, "kept"));
+	EXPECT_OK(s->ops->bucket_set(s, ORG, BUCKET, BLOB_VERSIONING_OFF, attributes, &err), &err);
+}
+
+static int64_t time_of(struct blob_store *s, const char *key)
+{
+	struct err err = ERR_INIT;
+	struct blob_info info;
+	EXPECT_OK(s->ops->stat(s, ORG, BUCKET, key, NULL, &info, NULL, &err), &err);
+	return info.modified_ms;
+}
+
+static void expect_keys(struct blob_store *s, const char *expected)
+{
+	CLEANUP(free) char *keys = store_keys(s, "", NULL, 0, 1000);
+	assert_string_equal(keys, expected);
+}
+
+TEST(objects_go_when_they_are_older_than_their_rule_says)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	store_puts(s, "logs/a", "1");
+	store_puts(s, "other", "1");
+	set_rules(s, "[{\"prefix\": \"logs/\", \"expire\": \"30d\"}]");
+	int64_t put_ms = time_of(s, "logs/a");
+	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS, NULL), 0);
+	expect_keys(s, "logs/a other");
+	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS + 1, NULL), 1);
+	expect_keys(s, "other");
+	assert_int_equal(lifecycle_walk(s, "strangers", put_ms + 99 * DAY_MS, NULL), 0);
+}
+
+TEST(the_newest_checkpoints_stay_whole)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	static const char *const keys[] = {"c/checkpoint",
+					   "c/ckpt-2.data-00000-of-00002",
+					   "c/ckpt-2.data-00001-of-00002",
+					   "c/ckpt-2.index",
+					   "c/ckpt-10.index",
+					   "c/ckpt-9.data-00000-of-00001",
+					   "c/ckpt-9.index",
+					   "d/step_1/w",
+					   "d/step_1/x/y",
+					   "d/step_2/w",
+					   "d/notes/readme"};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		store_puts(s, keys[i], "1");
+	set_rules(s, "[{\"prefix\": \"c/\", \"keep_last\": 2}, {\"prefix\": \"d/\", \"keep_last\": 1}]");
+	/* All have nearly the same time, so that those of the same millisecond are told apart by number: put
+	 * the ones that shall stay once more, last. */
+	for (int64_t before = time_of(s, "d/step_2/w"); time_of(s, "c/ckpt-9.index") <= before;)
+		store_puts(s, "c/ckpt-9.index", "2");
+	for (int64_t before = time_of(s, "c/ckpt-9.index"); time_of(s, "c/ckpt-10.index") <= before;)
+		store_puts(s, "c/ckpt-10.index", "2");
+	assert_int_equal(lifecycle_walk(s, ORG, 0, NULL), 5);
+	expect_keys(s,
+		    "c/checkpoint c/ckpt-10.index c/ckpt-9.data-00000-of-00001 c/ckpt-9.index d/notes/readme "
+		    "d/step_2/w");
+	assert_int_equal(lifecycle_walk(s, ORG, 0, NULL), 0);
+}
+
+TEST(a_walk_that_is_told_to_stop_removes_nothing_more)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	atomic_bool stop = true;
+	store_puts(s, "a", "1");
+	set_rules(s, "[{\"expire\": \"1m\"}]");
+	assert_int_equal(lifecycle_walk(s, ORG, time_of(s, "a") + DAY_MS, &stop), 0);
+	expect_keys(s, "a");
+}
+
+TEST(names_of_checkpoints_are_found)
+{
+	static const struct {
+		const char *below, *name;
+	} rows[] = {{"ckpt-100.index", "ckpt-100"},
+		    {"ckpt-100.data-00000-of-00001", "ckpt-100"},
+		    {"model.ckpt-7.meta", "model.ckpt-7"},
+		    {"weights.0001.h5", "weights.0001"},
+		    {"epoch_3", "epoch_3"},
+		    {"100/w", "100"},
+		    {"epoch=2-step=40/w", "epoch=2-step=40"},
+		    {"step_7/8/w", "step_7"},
+		    {"checkpoint", ""},
+		    {"resnet50.h5", ""},
+		    {"run-2b/w", ""},
+		    {"notes/ckpt-1", ""},
+		    {"", ""}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(free) char *name = mem_strndup(rows[i].below, lifecycle_checkpoint(rows[i].below));
+		assert_string_equal(name, rows[i].name);
+	}
+}
+
+TEST(bad_rules_are_refused_with_the_reason)
+{
+	static const struct {
+		const char *text, *part;
+	} rows[] = {{"{}", "list"},
+		    {"[1]", "a life-cycle rule is"},
+		    {"[{\"prefix\": \"a\"}]", "removes nothing"},
+		    {"[{\"expire\": \"1s\"}]", "between a minute"},
+		    {"[{\"keep_last\": 0}]", "keep_last"},
+		    {"[{\"keep\": 3, \"expire\": \"1d\"}]", "unknown field"},
+		    {"[{\"keep_last\": 1}, {\"expire\": \"1d\"}]", "two rules for ''"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = ERR_INIT;
+		struct lifecycle l = {0};
+		CLEANUP(json) json_t *j = json_loads(rows[i].text, 0, NULL);
+		EXPECT_ERR(lifecycle_parse(j, &l, &err), ERR_INVALID, &err, rows[i].part);
+		assert_null(l.rules);
+	}
+}
