@@ -478,7 +478,10 @@ void upload_part(struct s3_request *r)
 	struct err err = ERR_INIT;
 	int64_t number;
 	struct blob_put_options o = {.expected_size = body_length(r), .etag = BLOB_HASH_MD5};
-	if (request_int(r, "partNumber", 1, BLOB_PART_MAX, 0, &number) || !number)
+	/* FDS chooses by partNumber, which may come alone. */
+	if (!request_query(r, "uploadId"))
+		reply_error(r, S3_INVALID_ARGUMENT, "The parameter uploadId is missing");
+	else if (request_int(r, "partNumber", 1, BLOB_PART_MAX, 0, &number) || !number)
 		reply_error(r, S3_INVALID_ARGUMENT, "Part number must be an integer between 1 and 10000");
 	else if (OPS(r)->part_begin(STORE(r), r->who.org, r->bucket, r->key, request_query(r, "uploadId"),
 				    (int)number, &o, &put, &err) < 0)

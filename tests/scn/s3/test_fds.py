@@ -173,3 +173,6 @@ def test_what_fds_does_not_sign_means_nothing(gateway):
     assert status == 404 and json.loads(body)["code"] == "NoSuchKey"
     status, body = Call(gateway.credentials, "PUT", "/fds-more", [("lifecycle", "true")]).send(gateway.endpoint)
     assert status == 501
+    # A part without an upload.
+    status, body = Call(gateway.credentials, "PUT", "/fds-more/k", [("partNumber", "1")]).send(gateway.endpoint)
+    assert status == 400, body
