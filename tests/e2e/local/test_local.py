@@ -255,6 +255,9 @@ class LocalTest(unittest.TestCase):
     def test_a_killed_shim_is_a_lost_task_and_no_container_is_left(self):
         self.d.launch(self.name, command=["sh", "-c", "echo kept > /output/part; echo up; sleep 1000"])
         self.d.wait_phase(self.name, "running")
+        part = os.path.join(self.d.folder(self.name), "output", "part")
+        while not os.path.exists(part) or not os.path.getsize(part):
+            time.sleep(0.05)
         self.assertNotEqual(containers(self.name), [])
         os.kill(self.d.shim_pid(self.name), signal.SIGKILL)
         s = self.d.wait_phase(self.name, "exited", "lost")
