@@ -24,8 +24,7 @@ def content(client, key):
     return b"".join(client.get_object("team", key).stream)
 
 
-def main():
-    gateway = conftest.Gateway("--s3-listen", "127.0.0.1:80")
+def session(gateway):
     client, s3 = client_of(gateway.credentials), gateway.client()
 
     assert not client.does_bucket_exist("team")
@@ -92,6 +91,15 @@ def main():
     except GalaxyFDSClientException as e:
         assert "SignatureDoesNotMatch" in str(e), e
     assert not client.does_bucket_exist("evil")
+
+
+def main():
+    gateway = conftest.Gateway("--s3-listen", "127.0.0.1:80")
+    try:
+        session(gateway)
+    except BaseException:
+        gateway.process.kill()
+        raise
     gateway.close()
     print("the session is over")
 
