@@ -17,6 +17,8 @@
 #include "fds_file.h"
 #include "fds_folder.h"
 
+#define REGION_ALIGNMENT 64
+
 static struct fds_store stores[] = {
     {.is_fds = true, .lock = PTHREAD_MUTEX_INITIALIZER, .pool = FDS_POOL_INIT},
     {.is_fds = false, .lock = PTHREAD_MUTEX_INITIALIZER, .pool = FDS_POOL_INIT},
@@ -187,8 +189,8 @@ static int read_region(struct fds_store *store, const struct fds_path *at, struc
 	g->len = (size_t)status.object.size;
 	if (!g->len)
 		return err_set(err, ERR_INVALID, "'fds://%s/%.300s' is empty", at->bucket, at->key);
-	g->data = malloc(g->len);
-	if (!g->data)
+	/* Tensors are made over it, and those are aligned. */
+	if (posix_memalign((void **)&g->data, REGION_ALIGNMENT, g->len) != 0)
 		return err_set(err, ERR_NO_MEMORY, "no memory for the %zu bytes of 'fds://%s/%.300s'", g->len,
 			       at->bucket, at->key);
 	ssize_t got = fds_object_read(store, at, 0, g->data, g->len, &status.object, err);
