@@ -201,6 +201,11 @@ static void rename_fds(struct s3_request *r)
 		reply_error(r, S3_INVALID_ARGUMENT, err.msg);
 		return;
 	}
+	/* It changes two objects, of which only the first was asked for. */
+	if (!scope_may_write(r, r->bucket, request_query(r, "renameTo"))) {
+		reply_error(r, S3_ACCESS_DENIED, NULL);
+		return;
+	}
 	struct s3_work *w = MEM_NEW(struct s3_work);
 	*w = (struct s3_work){.r = r, .run = rename_run, .done = rename_done};
 	work_start(w);

@@ -111,7 +111,7 @@ enum s3_error operation_choose(struct s3_request *r, const struct s3_operation *
 	for (const struct s3_operation *o = table; o->method; o++)
 		if (matches(r, o, *names)) {
 			r->operation = o;
-			return o->changes && !r->who.may_write ? S3_ACCESS_DENIED : S3_OK;
+			return scope_check(r);
 		}
 	return *names ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
 }

@@ -81,6 +81,22 @@ TEST(objects_in_the_scope_may_be_changed)
 				   S3_OK);
 }
 
+/* The check stands in the way that every request takes to its handler. */
+TEST(no_handler_is_chosen_outside_the_scope)
+{
+	static const char *const none[] = {NULL};
+	struct http_exchange x = {.method = "PUT"};
+	struct s3_request r = {.x = &x,
+			       .bucket = "acme",
+			       .key = "jobs/j2/output/a",
+			       .who = {.may_write = true, .writes = job_writes}};
+	assert_int_equal(operation_choose(&r, s3_operations, none), S3_ACCESS_DENIED);
+	r.key = "jobs/j1/output/a";
+	assert_int_equal(operation_choose(&r, s3_operations, none), S3_OK);
+	r.who.may_write = false;
+	assert_int_equal(operation_choose(&r, s3_operations, none), S3_ACCESS_DENIED);
+}
+
 TEST(each_key_of_a_list_of_removals_is_asked_for)
 {
 	struct s3_request r = {.who = {.may_write = true, .writes = job_writes}};
