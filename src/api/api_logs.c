@@ -311,7 +311,7 @@ static int log_query(struct log_stream *l, struct err *err)
 		r = http_query_int(l->x, "attempt", 0, INT32_MAX, &attempt, err);
 	if (r == 0)
 		r = http_query_int(l->x, "tail", 0, INT64_MAX / 4, &l->tail, err);
-	if (r == 0 && !l->newest_attempt)
+	if (r == 0 && !l->is_job && !l->newest_attempt)
 		r = err_set(err, ERR_NOT_FOUND,
 			    "there is no replica %lld; look at them with 'cloudml models "
 			    "describe'",

@@ -87,7 +87,7 @@ def http_at(port, method, path, body=None, headers=None, connection=None):
 class Server:
     """One server; 'with' stops it and checks that it ended well."""
 
-    def __init__(self, base_path, name="m", flags=(), runtime=None, listener=None):
+    def __init__(self, base_path, name="m", flags=(), runtime=None, listener=None, asan=None):
         self.name = name
         self.listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -96,6 +96,8 @@ class Server:
         # Foreign libraries keep what they allocated once; leaks of our own are still reported.
         suppressions = pathlib.Path(__file__).with_name("leaks.txt")
         environment["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
+        if asan:
+            environment["ASAN_OPTIONS"] = ":".join(filter(None, (environment.get("ASAN_OPTIONS"), asan)))
         self.process = subprocess.Popen(
             [PROGRAM, "--listen_fd", str(self.listener.fileno()), "--ready_fd", str(ready_end), "--model_name", name,
              *(["--model_base_path", str(base_path)] if base_path else []), "--runtime_path", runtime or sys.prefix, *flags],
