@@ -182,7 +182,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
 	call->connection->busy = false;
 	call->connection->call = NULL;
 	call->connection->http1->dirty |= call->connection->left;
-	if (call->connection->http1->server->draining) /* the answer was made before that */
+	/* An answer that was made before the drain said nothing of an end: its client may have sent more. */
+	if (call->connection->http1->server->draining && !call->connection->http1->server->lingering)
 		break_off(call->connection);
 	else
 		timer_set(call->connection, IDLE_SECONDS * 1000);

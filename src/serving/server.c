@@ -114,6 +114,7 @@ static void idle_timeout(struct loop_timer *t)
 	struct running *run = CONTAINER_OF(t, struct running, idle);
 	struct server *s = &run->server;
 
+	s->lingering = false;
 	listener_free(run->listener);
 	run->listener = NULL;
 	tls_drain(s->tls);
@@ -138,6 +139,7 @@ static void drain(struct running *run)
 	server_loop_timer_start(s->loop, &run->drain,
 				clock_monotonic_ns() + s->options->drain_ms * NS_PER_MS);
 	if (s->options->drain_idle_ms > 0) {
+		s->lingering = true;
 		http2_drain_notice(s->http2);
 		server_loop_timer_start(s->loop, &run->idle,
 					clock_monotonic_ns() + s->options->drain_idle_ms * NS_PER_MS);

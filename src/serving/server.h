@@ -47,6 +47,8 @@ struct server {
 	int calls;	       /* requests being answered */
 	int64_t request_bytes; /* of messages that have arrived and were not answered yet */
 	bool draining;
+	bool lingering; /* draining, but a connection that looks idle may still bring a request: it is told
+			   then */
 };
 
 /* ERR_LIMIT when the requests in flight hold more than they may. */
