@@ -26,11 +26,17 @@ class Server:
         self.port = int(self.endpoint.rsplit(":", 1)[1])
 
     def start(self):
+        self.launch()
+        self.wait()
+
+    def launch(self):
         """On the same port when it has run before."""
         self.log = open(pathlib.Path(self.folder, "test.log"), "ab")
         self.process = subprocess.Popen(
             [CLOUDML, "server", "--data", self.folder, "--listen", "127.0.0.1:0", "--s3-listen", f"127.0.0.1:{self.port}"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
+
+    def wait(self):
         line = self.process.stdout.readline()
         assert line.startswith("READY "), pathlib.Path(self.folder, "test.log").read_text()
         self.credentials = json.loads(self.cli("store", "credentials", "--json"))
