@@ -14,7 +14,9 @@ from lib import platform  # noqa: E402
 
 class BrokenDisk(platform.Case):
     def job(self, name):
-        return self.p.api("POST", "/jobs", {"name": name, "command": ["true"], "framework": "python"})
+        """Submits a job that stays in the queue, so that no move of its own meets the broken disk first."""
+        return self.p.api("POST", "/jobs", {"name": name, "command": ["true"], "framework": "python",
+                                            "start_after": "2100-01-01T00:00:00Z"})
 
     def test_a_failed_sync_is_told_ends_the_server_and_loses_nothing_acknowledged(self):
         mark = os.path.join(self.p.scratch, "fail")
