@@ -51,6 +51,7 @@ static void blobs_close(struct blob_store *s)
 	buf_done(&b->out);
 	map_free(b->buckets);
 	map_free(b->usages);
+	recent_done(b);
 	pthread_rwlock_destroy(&b->names);
 	pthread_mutex_destroy(&b->lock);
 	pthread_mutex_destroy(&b->compact_lock);
@@ -77,6 +78,7 @@ static const struct blob_ops ops = {
     .put_attributes = put_attributes,
     .put_abort = put_abort,
     .get_open = get_open,
+    .get_open_at_once = get_open_at_once,
     .get_read = get_read,
     .get_attributes = get_attributes,
     .get_extent = get_extent,
@@ -203,6 +205,7 @@ int blobs_open(const char *data_folder, struct blob_store **ret, struct err *err
 	pthread_cond_init(&b->wake, NULL);
 	pthread_cond_init(&b->finished, NULL);
 	list_init(&b->queue);
+	recent_init(b);
 	b->buckets = map_new(NULL);
 	b->usages = map_new(free);
 	bool is_old = false;

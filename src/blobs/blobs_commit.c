@@ -125,8 +125,11 @@ static int write_batch(struct blobs *b, struct batch *batch, struct err *err)
 	}
 	if (r >= 0)
 		r = sync_log(b, err);
-	if (r >= 0)
+	if (r >= 0) {
+		recent_begin(b, &batch->changes);
 		r = index_run(&b->index, INDEX_COMMIT, err, "");
+		recent_end(b, &batch->changes);
+	}
 	if (r < 0) {
 		take_back(b, batch, written);
 		return r;

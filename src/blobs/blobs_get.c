@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "base/crc32c.h"
 #include "base/mem.h"
@@ -36,6 +37,26 @@ void get_close(struct blob_get *g)
 static void cleanup_get(struct blob_get **g)
 {
 	get_close(*g);
+}
+
+/* 0 = all of it was in memory and is what was put. */
+static int record_content_at_once(struct blobs *b, const struct row *row, const struct object *o,
+				  unsigned char **ret)
+{
+	size_t len = (size_t)o->info.size_bytes;
+	struct segment *s = segment_ref(b, row->place.segment);
+	if (!s)
+		return 1;
+	unsigned char *data = mem_alloc(len + 1);
+	struct iovec to = {data, len};
+	ssize_t n = len ? preadv2(s->fd, &to, 1, (off_t)row->place.data, RWF_NOWAIT) : 0;
+	segment_unref(s);
+	if (n != (ssize_t)len || crc32c(0, data, len) != o->crc) {
+		free(data);
+		return 1;
+	}
+	*ret = data;
+	return 0;
 }
 
 int record_content(struct blobs *b, const struct row *row, const struct object *o, const char *key,
@@ -90,10 +111,14 @@ static int open_content(struct blob_get *g, const struct row *row, struct err *e
 static int open_once(struct blob_get *g, const struct bucket *bucket, const char *version, struct err *err)
 {
 	CLEANUP(row) struct row row = {0};
+	struct str key = str_from(g->key);
+	unsigned mark = recent_mark(g->store, bucket->id, key);
 	int r = reader_find(g->store, bucket, g->key, version, &row, &g->object, err);
 	if (r < 0)
 		return r;
 	r = open_content(g, &row, err);
+	if (r == 0 && g->small && !version)
+		recent_note(g->store, bucket->id, key, &row, mark);
 	if (r != -ERR_CORRUPT)
 		return r;
 	/* Replaced or removed in this moment, and its file with it? */
@@ -141,6 +166,29 @@ int get_open(struct blob_store *s, const char *org, const char *bucket, const ch
 		*ret_info = g->object.info;
 	*ret = STEAL(g);
 	return 0;
+}
+
+/* Whatever is not as usual is get_open's to find out and to tell. */
+int get_open_at_once(struct blob_store *s, const char *org, const char *bucket, const char *key,
+		     struct blob_get **ret, struct blob_info *ret_info)
+{
+	struct bucket known;
+	struct err ignored = ERR_INIT;
+	CLEANUP(row) struct row row = {0};
+	struct blobs *b = blobs_of(s);
+	if (bucket_find(b, org, bucket, &known, &ignored) < 0 ||
+	    !recent_find(b, known.id, str_from(key), &row))
+		return 0;
+	CLEANUP(get) struct blob_get *g = MEM_NEW(struct blob_get);
+	g->store = b;
+	g->key = mem_strdup(key);
+	if (row_object(&row, &g->object, &ignored) < 0 ||
+	    record_content_at_once(b, &row, &g->object, &g->small) != 0)
+		return 0;
+	g->object.info.is_latest = true;
+	*ret_info = g->object.info;
+	*ret = STEAL(g);
+	return 1;
 }
 
 /* The file that has 'offset', and where in it. */

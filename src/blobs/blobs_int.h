@@ -51,6 +51,9 @@ struct blobs {
 	size_t segment_count;
 	_Atomic uint64_t verified[VERIFIED_FILES]; /* files whose blocks were all checked since the start */
 
+	pthread_mutex_t recent_lock;
+	struct recent_slot *recent;
+
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake, finished;
 	struct list queue;
@@ -145,6 +148,17 @@ void version_format(uint64_t seq, unsigned flags, char ret[BLOB_VERSION_MAX + 1]
 /* seq, flags and body of a row as an object; attributes too. */
 int row_object(const struct row *row, struct object *ret, struct err *err);
 
+/* blobs_recent.c: rows of small objects that were read lately, by key; always the newest versions */
+void recent_init(struct blobs *b);
+void recent_done(struct blobs *b);
+bool recent_find(struct blobs *b, uint64_t bucket, struct str key, struct row *ret);
+/* Before the index is asked; recent_note drops the row when anything changed there since. */
+unsigned recent_mark(struct blobs *b, uint64_t bucket, struct str key);
+void recent_note(struct blobs *b, uint64_t bucket, struct str key, const struct row *row, unsigned mark);
+/* Committing thread: around the moment in which a batch of struct change becomes visible. */
+void recent_begin(struct blobs *b, const struct list *changes);
+void recent_end(struct blobs *b, const struct list *changes);
+
 /* blobs_bucket.c */
 /* A copy in *ret without attributes. ERR_NOT_FOUND also when another organisation has it. */
 int bucket_find(struct blobs *b, const char *org, const char *name, struct bucket *ret, struct err *err);
@@ -237,6 +251,8 @@ int options_check(struct blobs *b, const struct blob_put_options *o, struct err 
 /* blobs_get.c */
 int get_open(struct blob_store *s, const char *org, const char *bucket, const char *key, const char *version,
 	     struct blob_get **ret, struct blob_info *ret_info, struct err *err);
+int get_open_at_once(struct blob_store *s, const char *org, const char *bucket, const char *key,
+		     struct blob_get **ret, struct blob_info *ret_info);
 ssize_t get_read(struct blob_get *g, int64_t offset, void *data, size_t len, struct err *err);
 const char *get_attributes(const struct blob_get *g);
 int64_t get_extent(struct blob_get *g, int64_t offset, int64_t len, int *ret_fd, int64_t *ret_file_offset,

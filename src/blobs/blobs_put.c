@@ -179,8 +179,12 @@ int put_write(struct blob_put *p, const void *data, size_t len, struct err *err)
 
 static void format_hex(const uint8_t *raw, size_t len, char *ret)
 {
-	for (size_t i = 0; i < len; i++)
-		snprintf(ret + 2 * i, 3, "%02x", raw[i]);
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < len; i++) {
+		ret[2 * i] = digits[raw[i] >> 4];
+		ret[2 * i + 1] = digits[raw[i] & 15];
+	}
+	ret[2 * len] = '\0';
 }
 
 static int check_received(struct blob_put *p, struct err *err)

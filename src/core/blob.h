@@ -153,6 +153,10 @@ struct blob_ops {
 	int (*get_open)(struct blob_store *s, const char *org, const char *bucket, const char *key,
 			const char *version, struct blob_get **ret, struct blob_info *ret_info,
 			struct err *err);
+	/* The newest version, without waiting for anything but memory, for the loop's thread: 1, or 0 when
+	 * that is not possible or anything is unusual: then get_open tells. NULL = never possible. */
+	int (*get_open_at_once)(struct blob_store *s, const char *org, const char *bucket, const char *key,
+				struct blob_get **ret, struct blob_info *ret_info);
 	ssize_t (*get_read)(struct blob_get *g, int64_t offset, void *data, size_t len,
 			    struct err *err);			 /* 0 at the end */
 	const char *(*get_attributes)(const struct blob_get *g); /* view; "" = none */

@@ -214,6 +214,7 @@ static int listen_socket(const struct http_server_config *config, int *ret_port,
 static int start_daemon(struct http_server *s, struct err *err)
 {
 	bool has_tls = s->config.tls_certificate != NULL;
+	/* The loop ignores SIGPIPE; unless libmicrohttpd knows, it does not use sendfile(2). */
 	s->daemon = MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (has_tls ? MHD_USE_TLS : 0), 0,
 	    NULL, NULL, exchange_access, s, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, s, MHD_OPTION_LISTEN_SOCKET,
@@ -221,7 +222,8 @@ static int start_daemon(struct http_server *s, struct err *err)
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADER_BYTES_MAX + 16384,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_IDLE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed,
-	    s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
+	    s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
+	    MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
 	    has_tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, s->config.tls_certificate,
 	    MHD_OPTION_HTTPS_MEM_KEY, s->config.tls_key, MHD_OPTION_END);
 	if (!s->daemon)

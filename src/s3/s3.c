@@ -2,6 +2,7 @@
 /* The gateway's life, the table of operations, and the way of a request to its operation. */
 #include "s3/s3_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -127,7 +128,7 @@ static void serve(struct http_exchange *x, void *app)
 	struct s3_request *r = MEM_NEW(struct s3_request);
 	r->s3 = app;
 	r->x = x;
-	rng_id(&rng_system, r->id, sizeof(r->id) - 1);
+	snprintf(r->id, sizeof(r->id), "%016llx", (unsigned long long)r->s3->next_id++);
 	enum s3_error e = request_read(r);
 	if (!e)
 		e = sign_verify(r);
@@ -147,6 +148,7 @@ int s3_new(const struct s3_config *config, struct s3 **ret, struct err *err)
 {
 	struct s3 *s = MEM_NEW(struct s3);
 	s->config = *config;
+	rng_system.fill(&rng_system, &s->next_id, sizeof(s->next_id));
 	struct http_server_config http = {.loop = config->loop,
 					  .address = config->address,
 					  .port = config->port,

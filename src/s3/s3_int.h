@@ -129,6 +129,7 @@ struct s3 {
 	struct s3_config config;
 	struct http_server *server, *own_server; /* the latter may be NULL */
 	size_t works;				 /* on the pool */
+	uint64_t next_id;			 /* of requests; begins anywhere */
 };
 
 /* s3_request.c: everything lives in the exchange's arena */

@@ -277,8 +277,12 @@ enum s3_error sign_find_key(struct s3_request *r, const char *access_key)
 
 static void format_hex(const unsigned char raw[32], char ret[65])
 {
-	for (int i = 0; i < 32; i++)
-		snprintf(ret + 2 * i, 3, "%02x", raw[i]);
+	static const char digits[] = "0123456789abcdef";
+	for (int i = 0; i < 32; i++) {
+		ret[2 * i] = digits[raw[i] >> 4];
+		ret[2 * i + 1] = digits[raw[i] & 15];
+	}
+	ret[64] = '\0';
 }
 
 static enum s3_error verify_v4(struct s3_request *r, const struct claim *c)
