@@ -103,3 +103,17 @@ void attributes_reply(struct s3_request *r, const char *attributes, bool with_ch
 			  json_string_value(json_array_get(checksum, 1)));
 	http_reply_header(r->x, "x-amz-checksum-type", json_string_value(json_array_get(checksum, 2)));
 }
+
+void attributes_checksum(struct buf *b, struct s3_request *r, const char *attributes)
+{
+	CLEANUP(json) json_t *j = attributes && *attributes ? json_loads(attributes, 0, NULL) : NULL;
+	json_t *checksum = json_object_get(j, "c");
+	const char *kind = json_string_value(json_array_get(checksum, 0));
+	if (!kind)
+		return;
+	xml_open(b, "Checksum");
+	xml_text(b, arena_printf(&r->x->arena, "Checksum%s", kind),
+		 json_string_value(json_array_get(checksum, 1)));
+	xml_text(b, "ChecksumType", json_string_value(json_array_get(checksum, 2)));
+	xml_close(b, "Checksum");
+}

@@ -40,6 +40,14 @@ const char *checksum_word(enum checksum_kind k)
 	return words[k];
 }
 
+const char *checksum_header(struct s3_request *r, enum checksum_kind k)
+{
+	char lower[16] = "";
+	for (size_t i = 0; words[k][i]; i++)
+		lower[i] = (char)(words[k][i] | 0x20); /* digits have the bit already */
+	return arena_printf(&r->x->arena, "x-amz-checksum-%s", lower);
+}
+
 struct checksum *checksum_new(enum checksum_kind k)
 {
 	struct checksum *c = MEM_NEW(struct checksum);

@@ -121,6 +121,10 @@ static int part_element(void *arg, const char *path, const char *text, bool end)
 		if (len - 2 * quoted > BLOB_ETAG_MAX)
 			return -1;
 		snprintf(c->part.etag, sizeof(c->part.etag), "%.*s", (int)(len - 2 * quoted), text + quoted);
+	} else if (text && strncmp(name, "/Part/Checksum", 14) == 0) {
+		int n = snprintf(c->part.checksum, sizeof(c->part.checksum), "%s=%s", name + 14, text);
+		if (n >= (int)sizeof(c->part.checksum))
+			return -1;
 	} else if (strcmp(name, "/Part") == 0) {
 		if (c->count == BLOB_PART_MAX || !c->part.number || !*c->part.etag)
 			return -1;

@@ -249,13 +249,31 @@ enum s3_error document_check(struct str body, const char *root);
 struct checksum;
 enum checksum_kind checksum_kind_of(const char *name); /* "crc32", "CRC32C", …; CHECKSUM_NONE when unknown */
 const char *checksum_word(enum checksum_kind k);       /* "CRC32" */
-struct checksum *checksum_new(enum checksum_kind k);   /* returns owned */
+const char *checksum_header(struct s3_request *r, enum checksum_kind k); /* "x-amz-checksum-crc32" */
+struct checksum *checksum_new(enum checksum_kind k);			 /* returns owned */
 void checksum_update(struct checksum *c, const void *data, size_t len);
 void checksum_base64(struct checksum *c, char ret[64]); /* ends it */
 void checksum_free(struct checksum *c);
 void base64_encode(const void *data, size_t len, char *ret); /* 4 * ((len + 2) / 3) + 1 bytes */
 /* Exactly len bytes, or false. */
 bool base64_decode(const char *s, void *ret, size_t len);
+
+/* s3_composite.c: the checksum of a multipart object */
+struct s3_composite {
+	enum checksum_kind kind; /* CHECKSUM_NONE: none was asked for */
+	bool is_full;		 /* FULL_OBJECT, else COMPOSITE */
+};
+/* Of x-amz-checksum-algorithm and x-amz-checksum-type, NULL when absent; S3_INVALID_REQUEST. */
+enum s3_error composite_choose(const char *name, const char *type, struct s3_composite *ret);
+const char *composite_type(const struct s3_composite *c);
+void composite_keep(json_t *attributes, const struct s3_composite *c); /* with an upload */
+struct s3_composite composite_take(json_t *attributes);		       /* of an upload; they lose it */
+/* A part's checksum of that kind; false when it has none. ret_raw: 32 bytes. */
+bool composite_part(const struct s3_composite *c, const struct blob_part *part, unsigned char *ret_raw);
+/* 0, or the number of the part that has no such checksum. */
+int composite_compute(const struct s3_composite *c, const struct blob_part *parts, size_t count,
+		      char ret[80]);
+bool composite_matches(const char *announced, const char *computed); /* "-N" may be left out */
 
 /* s3_body.c: the body of an object or part, decoded and checked, into a put */
 struct s3_body;
@@ -284,6 +302,7 @@ json_t *attributes_of_request(const struct s3_request *r,
 char *attributes_text(json_t *j);			 /* owned; NULL when empty */
 void attributes_reply(struct s3_request *r, const char *attributes,
 		      bool with_checksum); /* headers of GET and HEAD */
+void attributes_checksum(struct buf *b, struct s3_request *r, const char *attributes); /* as an element */
 
 /* Handlers. */
 struct s3_operation {

@@ -23,6 +23,8 @@ struct upload_work {
 	struct blob_parts listed;
 	int64_t after, limit;
 	struct blob_info info;
+	struct s3_composite composite;
+	char checksum[80];
 	const char *from_bucket, *from_key, *from_version;
 	int number;
 	enum s3_error refused;
@@ -74,9 +76,10 @@ static void create_done(struct s3_work *work)
 				       "uploadId", w->id));
 	else {
 		struct buf b = BUF_INIT;
-		const char *algorithm = request_header(r, "x-amz-checksum-algorithm");
-		if (algorithm)
-			http_reply_header(r->x, "x-amz-checksum-algorithm", algorithm);
+		if (w->composite.kind) {
+			http_reply_header(r->x, "x-amz-checksum-algorithm", checksum_word(w->composite.kind));
+			http_reply_header(r->x, "x-amz-checksum-type", composite_type(&w->composite));
+		}
 		xml_begin(&b, "InitiateMultipartUploadResult");
 		xml_text(&b, "Bucket", r->bucket);
 		xml_text(&b, "Key", r->key);
@@ -91,26 +94,119 @@ void create_multipart_upload(struct s3_request *r)
 {
 	enum s3_error e;
 	CLEANUP(json) json_t *j = attributes_of_request(r, &e);
-	const char *algorithm = request_header(r, "x-amz-checksum-algorithm");
-	if (!e && algorithm && !checksum_kind_of(algorithm))
-		e = S3_INVALID_REQUEST;
+	struct s3_composite composite = {0};
+	if (!e)
+		e = composite_choose(request_header(r, "x-amz-checksum-algorithm"),
+				     request_header(r, "x-amz-checksum-type"), &composite);
 	if (e) {
 		reply_error(r, e, NULL);
 		return;
 	}
+	composite_keep(j, &composite);
 	struct upload_work *w = upload_work_new(r, create_run, create_done);
+	w->composite = composite;
 	w->attributes = attributes_text(j);
 	work_start(&w->work);
 }
 
 /* ---- complete ---- */
 
+/* The part of the upload that the document names by number and ETag; NULL when there is none. */
+static const struct blob_part *find_listed(const struct blob_parts *all, size_t *at,
+					   const struct blob_part *named)
+{
+	while (*at < all->count && all->items[*at].number < named->number)
+		(*at)++;
+	const struct blob_part *p = *at < all->count ? &all->items[*at] : NULL;
+	return p && p->number == named->number && strcmp(p->etag, named->etag) == 0 ? p : NULL;
+}
+
+/* Sizes and checksums of the parts that are asked for, as they were kept. */
+static enum s3_error read_listed(struct upload_work *w, const struct blob_parts *all)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < w->count; i++) {
+		struct blob_part *named = &w->parts[i];
+		if (i && named->number <= named[-1].number)
+			return S3_INVALID_PART_ORDER;
+		const struct blob_part *p = find_listed(all, &at, named);
+		if (!p || (*named->checksum && strcmp(named->checksum, p->checksum) != 0))
+			return S3_INVALID_PART;
+		named->size_bytes = p->size_bytes;
+		memcpy(named->checksum, p->checksum, sizeof(named->checksum));
+	}
+	return S3_OK;
+}
+
+static enum s3_error check_announced(struct upload_work *w)
+{
+	struct s3_request *r = w->work.r;
+	const char *type = request_header(r, "x-amz-checksum-type");
+	const char *size = request_header(r, "x-amz-mp-object-size");
+	int64_t bytes = 0;
+	for (size_t i = 0; i < w->count; i++)
+		bytes += w->parts[i].size_bytes;
+	if (size && (strspn(size, "0123456789") != strlen(size) || strtoll(size, NULL, 10) != bytes))
+		return S3_INVALID_REQUEST;
+	if (type && (!w->composite.kind || strcmp(type, composite_type(&w->composite)) != 0))
+		return S3_INVALID_REQUEST;
+	static const enum checksum_kind kinds[] = {CHECKSUM_CRC32, CHECKSUM_CRC32C, CHECKSUM_CRC64NVME,
+						   CHECKSUM_SHA1, CHECKSUM_SHA256};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const char *announced = request_header(r, checksum_header(r, kinds[i]));
+		if (announced && kinds[i] != w->composite.kind)
+			return S3_INVALID_REQUEST;
+		if (announced && !composite_matches(announced, w->checksum))
+			return S3_BAD_DIGEST;
+	}
+	return S3_OK;
+}
+
+/* The attributes of the object, with the checksum that its parts' checksums make. */
+static enum s3_error describe(struct upload_work *w, const struct blob_parts *all)
+{
+	CLEANUP(json) json_t *j = w->attributes ? json_loads(w->attributes, 0, NULL) : NULL;
+	if (!j)
+		j = json_object();
+	w->composite = composite_take(j);
+	enum s3_error e = read_listed(w, all);
+	if (!e && w->composite.kind && composite_compute(&w->composite, w->parts, w->count, w->checksum))
+		e = S3_INVALID_PART;
+	if (!e)
+		e = check_announced(w);
+	if (w->composite.kind)
+		json_object_set_new(j, "c",
+				    json_pack("[s,s,s]", checksum_word(w->composite.kind), w->checksum,
+					      composite_type(&w->composite)));
+	free(w->attributes);
+	w->attributes = attributes_text(j);
+	return e;
+}
+
+static int prepare(struct upload_work *w, struct err *err)
+{
+	struct s3_request *r = w->work.r;
+	struct blob_parts all = {0};
+	int n = OPS(r)->upload_stat(STORE(r), r->who.org, r->bucket, r->key, w->upload, &w->attributes, err);
+	if (n >= 0)
+		n = OPS(r)->part_list(STORE(r), r->who.org, r->bucket, r->key, w->upload, 0, BLOB_PART_MAX,
+				      &all, err);
+	if (n >= 0)
+		w->refused = describe(w, &all);
+	free(all.items);
+	return n;
+}
+
 static void complete_run(struct s3_work *work)
 {
 	struct upload_work *w = CONTAINER_OF(work, struct upload_work, work);
 	struct s3_request *r = work->r;
+	if (prepare(w, &work->err) < 0 || w->refused)
+		return;
+	work->err = ERR_INIT;
 	const char *none = request_header(r, "if-none-match"), *match = request_header(r, "if-match");
-	struct blob_put_options o = {.expected_size = -1, .if_absent = none && strcmp(none, "*") == 0};
+	struct blob_put_options o = {
+	    .expected_size = -1, .if_absent = none && strcmp(none, "*") == 0, .attributes = w->attributes};
 	if (match)
 		o.if_etag = match;
 	result(work, OPS(r)->upload_complete(STORE(r), r->who.org, r->bucket, r->key, w->upload, w->parts,
@@ -132,7 +228,9 @@ static void complete_done(struct s3_work *work)
 	struct upload_work *w = CONTAINER_OF(work, struct upload_work, work);
 	struct s3_request *r = work->r;
 	enum s3_error e = complete_error(&work->err);
-	if (e)
+	if (w->refused)
+		reply_error(r, w->refused, NULL);
+	else if (e)
 		reply_error(r, e, work->err.msg);
 	else if (work->err.code)
 		reply_err(r, &work->err, S3_NO_SUCH_UPLOAD);
@@ -150,6 +248,12 @@ static void complete_done(struct s3_work *work)
 		xml_text(&b, "Bucket", r->bucket);
 		xml_text(&b, "Key", r->key);
 		xml_etag(&b, w->info.etag);
+		if (w->composite.kind) {
+			xml_text(&b,
+				 arena_printf(&r->x->arena, "Checksum%s", checksum_word(w->composite.kind)),
+				 w->checksum);
+			xml_text(&b, "ChecksumType", composite_type(&w->composite));
+		}
 		xml_close(&b, "CompleteMultipartUploadResult");
 		reply_xml(r, 200, &b);
 	}
@@ -280,11 +384,21 @@ static int copy_range(struct upload_work *w, struct blob_get *get, int64_t first
 	if (n < 0)
 		return n;
 	CLEANUP(free) char *block = mem_alloc(COPY_BLOCK);
+	struct checksum *sum = w->composite.kind ? checksum_new(w->composite.kind) : NULL;
 	for (int64_t at = 0; at < length && n >= 0;) {
 		size_t want = length - at < COPY_BLOCK ? (size_t)(length - at) : COPY_BLOCK;
 		ssize_t got = OPS(r)->get_read(get, first + at, block, want, err);
 		n = got < 0 ? (int)got : OPS(r)->put_write(put, block, (size_t)got, err);
+		if (sum && n >= 0)
+			checksum_update(sum, block, (size_t)got);
 		at += got;
+	}
+	if (sum) {
+		checksum_base64(sum, w->checksum);
+		checksum_free(sum);
+		CLEANUP(free)
+		char *text = mem_printf("%s=%s", checksum_word(w->composite.kind), w->checksum);
+		OPS(r)->put_attributes(put, text);
 	}
 	if (n < 0) {
 		OPS(r)->put_abort(put);
@@ -309,7 +423,14 @@ static void part_copy_run(struct s3_work *work)
 	if (!w->refused && range &&
 	    http_range_parse(range, from.size_bytes, &first, &length) != HTTP_RANGE_PART)
 		w->refused = S3_INVALID_RANGE;
-	n = w->refused ? 0 : copy_range(w, get, first, length, &work->err);
+	if (!w->refused)
+		n = OPS(r)->upload_stat(STORE(r), r->who.org, r->bucket, r->key, w->upload, &w->attributes,
+					&work->err);
+	if (!w->refused && n >= 0) {
+		CLEANUP(json) json_t *j = w->attributes ? json_loads(w->attributes, 0, NULL) : NULL;
+		w->composite = composite_take(j);
+		n = copy_range(w, get, first, length, &work->err);
+	}
 	OPS(r)->get_close(get);
 	result(work, n);
 }
@@ -327,6 +448,10 @@ static void part_copy_done(struct s3_work *work)
 		xml_begin(&b, "CopyPartResult");
 		xml_time(&b, "LastModified", w->info.modified_ms);
 		xml_etag(&b, w->info.etag);
+		if (w->composite.kind)
+			xml_text(&b,
+				 arena_printf(&r->x->arena, "Checksum%s", checksum_word(w->composite.kind)),
+				 w->checksum);
 		xml_close(&b, "CopyPartResult");
 		reply_xml(r, 200, &b);
 	}

@@ -22,7 +22,8 @@ struct read_work {
 	int part;
 	bool is_range;
 	enum s3_error refused;
-	int fd; /* of the content, owned; -1 = none */
+	char *attributes; /* owned; of GetObjectAttributes */
+	int fd;		  /* of the content, owned; -1 = none */
 	int64_t file_offset;
 	struct buf small;
 };
@@ -380,6 +381,8 @@ static void attributes_done(struct s3_work *work)
 		xml_begin(&b, "GetObjectAttributesResponse");
 		if (strstr(asked, "ETag"))
 			xml_text(&b, "ETag", w->info.etag);
+		if (strstr(asked, "Checksum"))
+			attributes_checksum(&b, r, w->attributes);
 		if (strstr(asked, "ObjectParts") && w->info.part_count) {
 			xml_open(&b, "ObjectParts");
 			xml_int(&b, "PartsCount", w->info.part_count);
@@ -392,6 +395,7 @@ static void attributes_done(struct s3_work *work)
 		xml_close(&b, "GetObjectAttributesResponse");
 		reply_xml(r, 200, &b);
 	}
+	free(w->attributes);
 	free(w);
 }
 
@@ -400,8 +404,8 @@ static void attributes_run(struct s3_work *work)
 	struct read_work *w = CONTAINER_OF(work, struct read_work, work);
 	struct s3_request *r = work->r;
 	struct blob_store *s = r->s3->config.blobs;
-	if (s->ops->stat(s, r->who.org, r->bucket, r->key, request_query(r, "versionId"), &w->info, NULL,
-			 &work->err) >= 0)
+	if (s->ops->stat(s, r->who.org, r->bucket, r->key, request_query(r, "versionId"), &w->info,
+			 &w->attributes, &work->err) >= 0)
 		work->err = ERR_INIT;
 }
 

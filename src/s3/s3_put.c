@@ -40,11 +40,7 @@ static void reply_checksum(struct s3_request *r)
 {
 	if (!r->checksum_kind || !*r->checksum)
 		return;
-	char lower[16] = "";
-	const char *word = checksum_word(r->checksum_kind);
-	for (size_t i = 0; word[i]; i++)
-		lower[i] = (char)(word[i] | 0x20);
-	http_reply_header(r->x, arena_printf(&r->x->arena, "x-amz-checksum-%s", lower), r->checksum);
+	http_reply_header(r->x, checksum_header(r, r->checksum_kind), r->checksum);
 }
 
 static void put_done(struct s3_request *r, const struct blob_info *info, const struct err *err)
