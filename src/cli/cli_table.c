@@ -16,6 +16,7 @@ static const struct cli_option up_options[] = {
     {"detach", 'd', NULL, "start in the background"},
     {"port", 'p', "PORT", "port of console and API (default 8080)"},
     {"listen", 0, "ADDRESS", "address to listen on (default 127.0.0.1)"},
+    {"label", 0, "KEY=VALUE", "a label of this machine, for --node-label of jobs; may be repeated"},
     {0},
 };
 static const struct cli_option down_options[] = {

@@ -88,8 +88,21 @@ static void exec_server(const struct cli *c, const struct cli_args *a, int ready
 	const char *port = cli_opt(a, "port"), *address = cli_opt(a, "listen");
 	CLEANUP(free)
 	char *listen = mem_printf("%s:%s", address ? address : "127.0.0.1", port ? port : "8080");
-	char *const argv[] = {"cloudml",    "server", "--data", c->config.data_folder, "--listen", listen,
-			      "--ready-fd", "3",      NULL};
+	const char *fixed[] = {"cloudml",  "server", "--data",	   c->config.data_folder,
+			       "--listen", listen,   "--ready-fd", "3"};
+	int count = ARRAY_LEN(fixed);
+	while (cli_opt_n(a, "label", count - (int)ARRAY_LEN(fixed)))
+		count++;
+	char **argv = mem_alloc(sizeof(*argv) * (size_t)(2 * count + 1));
+	int n = 0;
+	for (; n < (int)ARRAY_LEN(fixed); n++)
+		argv[n] = (char *)fixed[n];
+	const char *label;
+	for (int i = 0; (label = cli_opt_n(a, "label", i)); i++) {
+		argv[n++] = "--label";
+		argv[n++] = (char *)label;
+	}
+	argv[n] = NULL;
 	if (log_fd >= 0) {
 		int null_fd = open("/dev/null", O_RDONLY);
 		setsid();

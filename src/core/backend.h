@@ -32,6 +32,8 @@ struct backend_ops {
 	int (*attach)(struct backend *b, const struct backend_observer *o, struct err *err);
 	/* What this backend has for tasks in all. */
 	void (*capacity)(struct backend *b, struct resources *ret);
+	/* Optional. Labels of its node, "key=value": a view as long as the backend; NULL = none. */
+	char *const *(*labels)(struct backend *b);
 	/* Borrows spec. ERR_BACKEND, ERR_DISK_FULL, ERR_UNSUPPORTED. Failure after return is reported as
 	 * TASK_EXITED. */
 	int (*launch)(struct backend *b, const struct task_spec *spec, struct err *err);

@@ -92,6 +92,8 @@ struct job_store {
 };
 
 #define JOB_LABELS_MAX 16 /* that one job may ask of a node */
+/* Is 'label' a "key=value" that a node may have? 'what' names it in the error. ERR_INVALID. */
+int job_label_check(const char *what, const char *label, struct err *err);
 
 /* What the user asked for; JSON of POST /api/v1/jobs and of job.yaml (same fields). Immutable after
  * submission. */

@@ -222,6 +222,11 @@ static int check_whole(const struct job_spec *s, struct err *err)
 	return 0;
 }
 
+int job_label_check(const char *what, const char *label, struct err *err)
+{
+	return spec_check_label(what, label, err);
+}
+
 int64_t job_spec_retry_limit(const struct job_spec *s)
 {
 	return s->retry.limit >= 0 ? s->retry.limit : s->max_retries;

@@ -58,9 +58,11 @@ void want_refresh(struct ctl_want *w)
 void ctl_nodes_update(struct ctl *c)
 {
 	struct resources capacity;
+	struct backend *b = c->config.backend;
 	struct err err = ERR_INIT;
-	c->config.backend->ops->capacity(c->config.backend, &capacity);
-	if (sched_node_set(c->sched, CTL_NODE, &capacity, NULL, &err) < 0)
+	b->ops->capacity(b, &capacity);
+	char *const *labels = b->ops->labels ? b->ops->labels(b) : NULL;
+	if (sched_node_set(c->sched, CTL_NODE, &capacity, labels, &err) < 0)
 		log_warn("schedule.node node=%s error=\"%s\"", CTL_NODE, err.msg);
 }
 

@@ -43,6 +43,11 @@ static void capacity(struct backend *b, struct resources *ret)
 	*ret = local_of(b)->capacity;
 }
 
+static char *const *labels(struct backend *b)
+{
+	return local_of(b)->config.labels;
+}
+
 /* The folder of the same name goes first. */
 static int launch_after_removal(struct local_task *t, const struct task_spec *spec, struct err *err)
 {
@@ -199,10 +204,11 @@ static int metrics_read(struct backend *b, const char *task, json_t **ret, struc
 static json_t *describe(struct backend *b)
 {
 	struct local *l = local_of(b);
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "name", "local", "runtime", l->runtime.name,
-			 "cgroup", cgroup_mode_word(l->runtime.cgroup), "rootless", l->runtime.rootless,
-			 "egress", l->runtime.slirp_path[0] != 0, "why", l->runtime.why, "tasks",
-			 (json_int_t)map_count(l->tasks));
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:I, s:o}", "name", "local", "runtime",
+			 l->runtime.name, "cgroup", cgroup_mode_word(l->runtime.cgroup), "rootless",
+			 l->runtime.rootless, "egress", l->runtime.slirp_path[0] != 0, "why", l->runtime.why,
+			 "tasks", (json_int_t)map_count(l->tasks), "labels",
+			 json_from_strings(l->config.labels));
 }
 
 /* Works on the pool hold pointers: they are waited for. */
@@ -219,6 +225,7 @@ static void close_backend(struct backend *b)
 	free(l->tasks_folder);
 	free((char *)l->config.data_folder);
 	free((char *)l->config.bind_address);
+	strings_free((char **)l->config.labels);
 	free(l);
 }
 
@@ -226,6 +233,7 @@ static const struct backend_ops ops = {
     .name = "local",
     .attach = attach,
     .capacity = capacity,
+    .labels = labels,
     .launch = launch,
     .stop = stop,
     .remove = remove_task,
@@ -257,6 +265,7 @@ int local_new(const struct local_config *config, struct backend **ret, struct er
 	l->base.ops = &ops;
 	l->config = *config;
 	l->config.data_folder = mem_strdup(config->data_folder);
+	l->config.labels = config->labels ? strings_copy(config->labels) : NULL;
 	l->config.bind_address = mem_strdup(config->bind_address ? config->bind_address : "127.0.0.1");
 	l->runtime = runtime;
 	l->tasks_folder = STEAL(folder);

@@ -32,6 +32,7 @@ struct local_config {
 	struct blob_store *blobs; /* kept: packages and models come from here, outputs and logs go here */
 	struct loop *loop;	  /* kept */
 	struct clock *clock;	  /* kept */
+	char *const *labels;	  /* of this machine, "key=value"; NULL = none; copied */
 	/* The secret of the key that the program of an attempt has for the store (core/store_layout.h); "" =
 	 * it has none. Written nowhere but into the container's environment. NULL = none has one. */
 	void (*store_secret)(void *arg, const char *access_key, char ret[LOCAL_SECRET_MAX + 1]);

@@ -164,6 +164,7 @@ static int open_backend(struct server *s, struct err *err)
 				      .blobs = s->blobs,
 				      .loop = s->loop,
 				      .clock = &clock_real,
+				      .labels = s->options.labels,
 				      .store_secret = server_s3_task_secret,
 				      .store_secret_arg = &s->s3};
 	int r = server_s3_begin(&s->s3, &s->options, err);

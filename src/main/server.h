@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #define SERVER_HOSTS_MAX 32
+#define SERVER_LABELS_MAX 32
 
 struct server_options {
 	char *data_folder; /* owned, absolute */
@@ -17,6 +18,8 @@ struct server_options {
 	char *database, *database_password; /* owned; NULL: SQLite in the data folder, no password */
 	const char *host_names[SERVER_HOSTS_MAX + 1];
 	int host_count;
+	char *labels[SERVER_LABELS_MAX + 1]; /* of this machine; views into the arguments */
+	int label_count;
 	int user_rate, org_rate; /* of requests, see api.h */
 	/* The S3 gateway; texts are views into the arguments. */
 	char s3_address[64];

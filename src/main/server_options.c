@@ -12,11 +12,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "core/job.h"
 
 #define PASSWORD_MAX 4096
 
 static const char help[] =
-    "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--log LEVEL]\n"
+    "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--label KEY=VALUE]\n"
+    "                      [--log LEVEL]\n"
     "                      [--database URL] [--database-password-file FILE] [--s3-listen ADDRESS:PORT|off]\n"
     "                      [--s3-domain NAME] [--s3-tls-cert FILE --s3-tls-key FILE] [--ready-fd N]\n\n"
     "Runs the control plane in the foreground. 'cloudml up' starts it for you.\n\n"
@@ -25,6 +27,7 @@ static const char help[] =
     "                         else ~/.local/share/cloudml\n"
     "  --listen ADDRESS:PORT  default 127.0.0.1:8080; port 0 takes a free one\n"
     "  --allow-host NAME      a host name in requests beside 'localhost' and IP addresses; may be repeated\n"
+    "  --label KEY=VALUE      a label of this machine, which jobs ask for with node_labels; may be repeated\n"
     "  --user-rate N          what one user may ask, in units a second; a submission costs 1, accounting "
     "100;\n"
     "                         default 50000, 0 for no limit\n"
@@ -138,7 +141,17 @@ static int take_environment(struct server_options *ret, struct err *err)
 	return r;
 }
 
-static int take_option(const char *name, const char *value, struct server_options *ret, struct err *err)
+static int take_label(char *value, struct server_options *ret, struct err *err)
+{
+	int r = job_label_check("--label", value, err);
+	if (r == 0 && ret->label_count == SERVER_LABELS_MAX)
+		r = err_set(err, ERR_INVALID, "more than %d labels", SERVER_LABELS_MAX);
+	if (r == 0)
+		ret->labels[ret->label_count++] = value;
+	return r;
+}
+
+static int take_option(const char *name, char *value, struct server_options *ret, struct err *err)
 {
 	if (!strcmp(name, "--data")) {
 		free(ret->data_folder);
@@ -149,6 +162,8 @@ static int take_option(const char *name, const char *value, struct server_option
 		if (ret->host_count == SERVER_HOSTS_MAX)
 			return err_set(err, ERR_INVALID, "more than %d host names", SERVER_HOSTS_MAX);
 		ret->host_names[ret->host_count++] = value;
+	} else if (!strcmp(name, "--label")) {
+		return take_label(value, ret, err);
 	} else if (!strcmp(name, "--log")) {
 		int level = log_level_parse(value);
 		if (level < 0)
@@ -203,7 +218,7 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 		}
 		CLEANUP(free)
 		char *name = equals ? mem_strndup(argv[i], (size_t)(equals - argv[i])) : mem_strdup(argv[i]);
-		const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
+		char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
 		if (!value)
 			return err_set(err, ERR_INVALID,
 				       "option '%s' needs a value; see 'cloudml server --help'", name);

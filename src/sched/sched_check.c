@@ -73,13 +73,36 @@ static int refuse_kind(const struct sched *s, const struct shape *sh, enum resou
 		       kind_word(k), asked, where(s), have, have);
 }
 
+/* "; nodes have disk=ssd, zone=a", cut where it becomes long. */
+static void labels_format(const struct sched *s, char *ret, size_t cap)
+{
+	uint64_t mask = 0;
+	for (size_t i = 0; i < s->node_count; i++)
+		mask |= s->nodes[i]->is_gone ? 0 : s->nodes[i]->mask;
+	snprintf(ret, cap, mask ? "; nodes have" : "; nodes have no labels");
+	for (size_t i = 0, n = 0; i < s->label_count; i++) {
+		size_t len = strlen(ret);
+		if (!(mask >> i & 1))
+			continue;
+		if (len + strlen(s->labels[i]) + 10 > cap) {
+			snprintf(ret + len, cap - len, ", …");
+			return;
+		}
+		snprintf(ret + len, cap - len, "%s %s", n++ ? "," : "", s->labels[i]);
+	}
+}
+
 static int check_capacity(const struct sched *s, const struct shape *sh, struct err *err)
 {
 	struct empty e;
+	char labels[300];
 	measure(s, sh, &e);
-	if (!e.nodes && sh->mask)
+	if (!e.nodes && sh->mask) {
+		labels_format(s, labels, sizeof(labels));
 		return err_set(err, ERR_INVALID,
-			       "no node has all of the labels in node_labels; leave some of them out");
+			       "no node has all of the labels in node_labels%s; leave some of them out",
+			       labels);
+	}
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (amount_of(&sh->want, (enum resource_kind)k) > amount_of(&e.most, (enum resource_kind)k))
 			return refuse_kind(s, sh, (enum resource_kind)k,
@@ -139,11 +162,14 @@ int sched_check(struct sched *s, const struct sched_item *item, struct err *err)
 	if (!item_shape(s, item, &sh)) {
 		for (size_t i = 0; item->labels[i]; i++) {
 			char *const one[] = {item->labels[i], NULL};
+			char labels[300];
 			uint64_t mask;
-			if (!shape_mask(s, one, &mask))
-				return err_set(err, ERR_INVALID,
-					       "node_labels: no node has the label '%.100s'; leave it out",
-					       item->labels[i]);
+			if (shape_mask(s, one, &mask))
+				continue;
+			labels_format(s, labels, sizeof(labels));
+			return err_set(err, ERR_INVALID,
+				       "node_labels: no node has the label '%.100s'%s; leave it out",
+				       item->labels[i], labels);
 		}
 	}
 	int r = check_capacity(s, &sh, err);

@@ -172,8 +172,8 @@ class Platform:
 
     # ---- the server ----
 
-    def start(self):
-        result = self.cli("up", "--detach", "--port", self.port).ok()
+    def start(self, *flags):
+        result = self.cli("up", "--detach", "--port", self.port, *flags).ok()
         self.pid = json.loads(pathlib.Path(self.data, "run/server.json").read_text())["pid"]
         return result
 

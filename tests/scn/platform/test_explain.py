@@ -68,12 +68,36 @@ class Explain(platform.Case):
         self.p.cli("quota", "set", "--user-queued", "50000").ok()
 
     def test_what_can_never_start_is_refused(self):
-        for flags, words in ((("--node-label", "disk=tape"), ("node_labels", "no node has the label 'disk=tape'")),
+        for flags, words in ((("--node-label", "disk=tape"), ("node_labels", "no node has the label 'disk=tape'",
+                                                                "nodes have no labels")),
                              (("--node-label", "tape"), ("node_labels", "'key=value'")),
                              (("--deadline", "1h", "--max-duration", "2h"), ("deadline", "could not end")),
                              (("--start-after", "2h", "--deadline", "1h"), ("deadline is not after start_after",)),
                              (("--start-after", "soon"), ("--start-after", "'soon' is not a time"))):
             self.p.cli("jobs", "submit", "-d", *flags, "--", "true").fails(*words, status=2)
+
+    def test_labels_of_the_machine_are_what_jobs_may_ask_for(self):
+        self.p.stop()
+        self.p.cli("up", "--detach", "--label", "disk ssd").fails("--label: 'disk ssd' is not a label")
+        self.p.start("--label", "disk=ssd", "--label=zone=a/1")
+        try:
+            self.assertEqual(self.p.json("status")["backend"]["labels"], ["disk=ssd", "zone=a/1"])
+            self.p.cli("jobs", "submit", "-d", "--node-label", "disk=tape", "--", "true").fails(
+                "no node has the label 'disk=tape'; nodes have disk=ssd, zone=a/1; leave it out", status=2)
+            job = self.submit("labelled", "--node-label", "zone=a/1", "--node-label", "disk=ssd", "--start-after", "2s")
+            self.p.cli("quota", "set", "--count", "0", "--borrow", "no").ok()
+            self.p.stop()
+            self.p.start()  # the machine has lost them: what was accepted waits
+            platform.until("the labels to be the reason", lambda: self.p.job(job)["reason"] == "no_such_node")
+            self.assertIn("'zone=a/1'", self.p.job(job)["message"])
+            self.p.stop()
+            self.p.start("--label", "zone=a/1", "--label", "disk=ssd")
+            platform.until("the quota to be the reason", lambda: self.p.job(job)["reason"] == "quota_count")
+        finally:
+            self.p.cli("jobs", "cancel", "labelled")
+            self.p.cli("quota", "set", "--count", "-1", "--borrow", "yes").ok()
+            self.p.stop()
+            self.p.start()
 
     def test_a_job_that_is_not_there(self):
         self.p.cli("explain", "nobody").fails("there is no job 'nobody'", status=4)

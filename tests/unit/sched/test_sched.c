@@ -120,8 +120,17 @@ TEST(labels_choose_the_node)
 	assert_string_not_equal(sched_node_name(any->slots[0].node), "z");
 	EXPECT_REASON(c, y, "insufficient_cpu: needs 3 cores, 1 free");
 	EXPECT_REASON(c, t, "no_such_node: no node has the labels 'disk=tape'");
+	struct sched_item ask = {.org = "a", .want = {1000, GIB, 0}, .labels = tape};
+	EXPECT_ERR(sched_check(c->s, &ask, &err), ERR_INVALID, &err,
+		   "no node has the label 'disk=tape'; nodes have disk=ssd; leave it out");
 	EXPECT_OK(sched_node_set(c->s, "n000", &capacity, tape, &err), &err);
 	EXPECT_PASS(c, "t");
+	EXPECT_OK(sched_check(c->s, &ask, &err), &err);
+	char *const both[] = {(char *)"disk=ssd", (char *)"disk=tape", NULL};
+	ask.labels = both;
+	EXPECT_ERR(
+	    sched_check(c->s, &ask, &err), ERR_INVALID, &err,
+	    "no node has all of the labels in node_labels; nodes have disk=ssd, disk=tape; leave some");
 }
 
 TEST(work_without_gpus_leaves_those_nodes_alone_while_it_can)
@@ -491,7 +500,9 @@ TEST(what_never_fits_is_refused_with_the_largest_that_does)
 	    {many,
 	     {.want = {1000, 6 * GIB, 1}},
 	     "in one place; with the rest as it is, ask for 4 GiB memory at most instead of 6 GiB memory"},
-	    {many, {.want = {1000, GIB, 0}, .labels = tape}, "no node has the label 'disk=tape'"},
+	    {many,
+	     {.want = {1000, GIB, 0}, .labels = tape},
+	     "no node has the label 'disk=tape'; nodes have no labels; leave it out"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct sched_item item = rows[i].item;
