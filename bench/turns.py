@@ -57,7 +57,8 @@ class Server:
 
     def __init__(self, work, name, command, env=None, port=None, cwd=None):
         self.name = name
-        self.log = open(work / f"{name}.log", "w+")
+        (work / f"{name}.log").unlink(missing_ok=True)
+        self.log = open(work / f"{name}.log", "a+")  # the server writes at the end wherever we read
         self.mark = f"CLOUDML_BENCH_SERVER={os.getpid()}-{next(Server.numbers)}"
         self.process = subprocess.Popen(["taskset", "-c", "0", *map(str, command)], stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(env or {}), **dict([self.mark.split("=")])}, start_new_session=True, cwd=cwd or work)
@@ -72,8 +73,9 @@ class Server:
         end = time.monotonic() + START_S
         while not is_ready(self):
             if self.process.poll() is not None or time.monotonic() > end:
+                why = last_line(self.text())
                 self.end()
-                raise Absent(f"does not start: {last_line(self.text())}")
+                raise Absent(f"does not start: {why}")
             time.sleep(0.1)
         return self
 

@@ -2,9 +2,9 @@
 /* Load for a gRPC server: the same unary call over and over on C connections with S streams each.
  *
  * usage: grpc-load PORT PATH BODY-FILE CONNECTIONS STREAMS SECONDS
- * The file holds the message with its gRPC prefix. Prints one line of JSON: calls that ended with grpc-status
- * 0 inside the time, errors (any other end), microseconds of a call at the median and at 99 of 100, and the
- * bytes of the last answer's message. */
+ * The file holds one message or many, each with its gRPC prefix; calls take them in turns. Prints one line of
+ * JSON: calls that ended with grpc-status 0 inside the time, errors (any other end), microseconds of a call
+ * at the median and at 99 of 100, and the bytes of the last answer's message. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,12 +23,15 @@
 
 #define CONNECTIONS_MAX 256
 #define LATENCIES_MAX (1 << 22)
+#define FILE_MAX (64 << 20)
+#define PREFIX 5 /* flags and the message's length, big-endian */
 #define NS_PER_S 1000000000LL
 
 struct stream {
 	struct connection *connection;
 	int64_t started_ns;
-	size_t body_sent;
+	const char *body; /* what is left to be sent */
+	size_t body_len;
 	bool ok; /* grpc-status 0 came */
 	bool free;
 };
@@ -42,8 +45,8 @@ struct connection {
 };
 
 static const char *path;
-static char *body;
-static size_t body_len, answer_bytes;
+static char *bodies; /* all messages, one behind the other */
+static size_t bodies_len, bodies_pos, answer_bytes;
 static int stream_count, epoll_fd;
 static volatile int64_t end_ns;
 static long calls, errors;
@@ -54,13 +57,23 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size
 			 nghttp2_data_source *source, void *user)
 {
 	struct stream *s = source->ptr;
-	size_t n = body_len - s->body_sent < length ? body_len - s->body_sent : length;
+	size_t n = s->body_len < length ? s->body_len : length;
 
-	memcpy(to, body + s->body_sent, n);
-	s->body_sent += n;
-	if (s->body_sent == body_len)
+	memcpy(to, s->body, n);
+	s->body += n;
+	s->body_len -= n;
+	if (s->body_len == 0)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)n;
+}
+
+/* With its prefix. */
+static size_t message_len(const char *p)
+{
+	uint32_t len;
+
+	memcpy(&len, p + 1, sizeof(len));
+	return PREFIX + ntohl(len);
 }
 
 #define HEADER(name, value)                                                                                  \
@@ -80,7 +93,11 @@ static void call_start(struct stream *s)
 	nghttp2_data_provider provider = {.source.ptr = s, .read_callback = read_body};
 
 	s->started_ns = clock_monotonic_ns();
-	s->body_sent = 0;
+	s->body = bodies + bodies_pos;
+	s->body_len = message_len(s->body);
+	bodies_pos += s->body_len;
+	if (bodies_pos == bodies_len)
+		bodies_pos = 0;
 	s->ok = false;
 	if (nghttp2_submit_request(s->connection->session, NULL, headers, ARRAY_LEN(headers), &provider, s) <
 	    0)
@@ -193,12 +210,19 @@ static void open_connection(struct connection *c, int port, const nghttp2_sessio
 static void read_file(const char *name)
 {
 	FILE *f = fopen(name, "rb");
+	size_t pos = 0;
 
 	if (!f)
 		fail(name);
-	body = mem_alloc(64 << 20);
-	body_len = fread(body, 1, 64 << 20, f);
+	bodies = mem_alloc(FILE_MAX);
+	bodies_len = fread(bodies, 1, FILE_MAX, f);
 	fclose(f);
+	while (bodies_len - pos >= PREFIX && bodies_len - pos >= message_len(bodies + pos))
+		pos += message_len(bodies + pos);
+	if (pos == 0 || pos != bodies_len) {
+		fprintf(stderr, "grpc-load: %s is not made of gRPC messages\n", name);
+		exit(2);
+	}
 }
 
 static int by_value(const void *a, const void *b)

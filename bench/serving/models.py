@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 STATIC_ROWS = (8, 16, 32)
+MANY = 1000  # models of the same kind, by the names m, other0, other1, ...
 
 
 def save(path, nodes, inputs, outputs, constants=()):
@@ -108,7 +109,11 @@ def main():
     for rows in STATIC_ROWS:
         (folder / f"rows{rows}.grpc").write_bytes(predict_request("m", rng.random((rows, 784), np.float32)))
     values = [round(float(v), 6) for v in row[0]]
-    (folder / "identity.grpc").write_bytes(predict_request("m", rng.random((1, 16), np.float32)))
+    small = rng.random((1, 16), np.float32)
+    (folder / "identity.grpc").write_bytes(predict_request("m", small))
+    names = ["m", *(f"other{i}" for i in range(MANY - 1))]
+    rng.shuffle(names)
+    (folder / "many.grpc").write_bytes(b"".join(predict_request(name, small) for name in names))
     (folder / "row.grpc").write_bytes(predict_request("m", row))
     for name, body in (("tfs", {"instances": [values]}), ("plain", {"x": [values]}),
                        ("oip", {"inputs": [{"name": "x", "shape": [1, 784], "datatype": "FP32", "data": values}]})):
