@@ -2,7 +2,9 @@
 /*
  * What it costs to choose the next job: one ends, one starts, so many wait. The scheduler's pass (with
  * removal and, every time, another submission) beside one indexed claim in SQLite (the same queue as a table
- * with an index over what waits; no other work in the transaction). Usage: sched-next [WAITING...]
+ * with an index over what waits; no other work in the transaction). Then the pass alone with quotas: such
+ * that the organisations borrow from each other until the machine is full, and such that they never fill it.
+ * Usage: sched-next [WAITING...]
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -64,7 +66,22 @@ static void take_decisions(struct queue_of *q)
 			q->running[q->running_count++] = d[i].item;
 }
 
-static void queue_init(struct queue_of *q, size_t count)
+enum quotas { NO_QUOTAS, BORROWING, STRICT };
+
+static void set_quotas(struct queue_of *q, enum quotas quotas)
+{
+	char name[] = "o0";
+	struct quota quota;
+	for (int i = 0; i < ORGS && quotas; i++) {
+		name[1] = (char)('0' + i);
+		quota_init(&quota);
+		quota.purposes[PURPOSE_TRAINING].count = 1;
+		quota.borrow = quotas == BORROWING;
+		sched_quota_set(q->sched, name, &quota);
+	}
+}
+
+static void queue_init(struct queue_of *q, size_t count, enum quotas quotas)
 {
 	struct resources capacity = {16000, 1024 * GIB, 0};
 	struct err err = ERR_INIT;
@@ -73,6 +90,7 @@ static void queue_init(struct queue_of *q, size_t count)
 	rng_seed(&q->rng, 1);
 	if (sched_node_set(q->sched, "local", &capacity, NULL, &err) < 0)
 		exit(1);
+	set_quotas(q, quotas);
 	check(sqlite3_open(":memory:", &q->db), q);
 	check(sqlite3_exec(
 		  q->db,
@@ -139,11 +157,24 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void measure_quotas(size_t count, enum quotas quotas, const char *what)
+{
+	struct queue_of q;
+	double ours[ROUNDS];
+	queue_init(&q, count, quotas);
+	for (int i = 0; i < ROUNDS; i++)
+		ours[i] = ours_us(&q);
+	qsort(ours, ROUNDS, sizeof(ours[0]), by_value);
+	printf("%9zu   %6.2f us (%.2f to %.2f)   %s\n", count, ours[ROUNDS / 2], ours[0], ours[ROUNDS - 1],
+	       what);
+	queue_done(&q);
+}
+
 static void measure(size_t count)
 {
 	struct queue_of q;
 	double ours[ROUNDS], theirs[ROUNDS];
-	queue_init(&q, count);
+	queue_init(&q, count, NO_QUOTAS);
 	for (int i = 0; i < ROUNDS; i++) {
 		ours[i] = ours_us(&q);
 		theirs[i] = sqlite_us(&q);
@@ -153,6 +184,8 @@ static void measure(size_t count)
 	printf("%9zu   %6.2f us (%.2f to %.2f)   %6.2f us (%.2f to %.2f)\n", count, ours[ROUNDS / 2], ours[0],
 	       ours[ROUNDS - 1], theirs[ROUNDS / 2], theirs[0], theirs[ROUNDS - 1]);
 	queue_done(&q);
+	measure_quotas(count, BORROWING, "quotas, borrowing");
+	measure_quotas(count, STRICT, "quotas that leave the machine half empty");
 }
 
 int main(int argc, char **argv)

@@ -44,6 +44,7 @@ struct sched *sched_new(void)
 	heap_init(&s->later, offsetof(struct sched_item, later_slot), later_before);
 	list_init(&s->aside);
 	list_init(&s->touched);
+	list_init(&s->shut);
 	tree_rebuild(s);
 	return s;
 }

@@ -63,6 +63,7 @@ static struct org_level *org_level_get(struct sched_org *org, struct level *l)
 	heap_init(&ol->buckets, offsetof(struct sched_bucket, slot), bucket_before);
 	list_append(&org->levels, &ol->of_org);
 	list_init(&ol->overtaken);
+	list_init(&ol->shut);
 	list_append(&l->overtaken, &ol->overtaken);
 	return ol;
 }
@@ -178,6 +179,7 @@ void bucket_join(struct sched *s, struct sched_item *item)
 	item->bucket = b;
 	item->state = SCHED_WAITING;
 	b->level->level->items++;
+	b->level->org->waiting[item->purpose]++;
 	queue_insert(&b->queue, item);
 	if (!list_empty(&b->aside))
 		return;
@@ -193,6 +195,7 @@ void bucket_leave(struct sched *s, struct sched_item *item)
 	struct sched_bucket *b = item->bucket;
 	item->bucket = NULL;
 	b->level->level->items--;
+	b->level->org->waiting[item->purpose]--;
 	queue_remove(&b->queue, item);
 	if (!queue_count(&b->queue)) {
 		bucket_free(s, b);
@@ -213,6 +216,17 @@ void bucket_back(struct sched_bucket *b)
 	list_remove(&b->aside);
 	heap_push(&b->level->buckets, b);
 	org_level_update(b->level);
+}
+
+void org_level_aside(struct org_level *ol)
+{
+	heap_remove(&ol->level->orgs, ol);
+}
+
+void org_level_back(struct org_level *ol)
+{
+	list_remove(&ol->shut);
+	org_level_update(ol);
 }
 
 struct sched_bucket *level_top(struct level *l)

@@ -41,6 +41,7 @@ static bool would_start(const struct trial *t, const struct sched_item *changed)
 	struct sched_item item = *changed;
 	if (!item_shape(s, &item, &sh) || !user_may_run(&item))
 		return false;
+	quota_heads_complete(item.owner->org);
 	struct sched_item **quota_head = &item.owner->org->pass[item.purpose].head, *kept = *quota_head;
 	if (kept == t->item)
 		*quota_head = NULL; /* it is not kept back for itself */

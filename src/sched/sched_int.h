@@ -54,6 +54,7 @@ struct sched_org {
 	struct quota_limit used[PURPOSE_COUNT];
 	bool is_over[PURPOSE_COUNT]; /* what runs exceeds the quota */
 	bool is_limited;
+	size_t waiting[PURPOSE_COUNT]; /* in buckets */
 	struct resources used_all;
 	double share;
 	struct map *users;
@@ -64,6 +65,7 @@ struct sched_org {
 		struct quota_limit behind; /* what runs and is ordered behind it */
 	} pass[PURPOSE_COUNT];
 	struct list touched;	    /* in the pass: 'pass' is not empty */
+	uint64_t led_pass;	    /* whose heads of quotas are complete */
 	struct resources walk_used; /* of the present walk over the order */
 	double walk_share;
 };
@@ -82,6 +84,7 @@ struct org_level {
 	int64_t mark;	     /* starts of the level when it last had its turn */
 	bool is_urgent;
 	struct list of_org, overtaken;
+	struct list shut; /* in the pass: passed by */
 };
 struct level {
 	struct heap orgs;      /* org_level: urgent, then share, then submission */
@@ -146,6 +149,7 @@ struct sched {
 	struct resources least_want;
 	bool least_is_old;
 	size_t limited_count; /* organisations with any limit of what may run */
+	bool is_cut;	      /* the last pass may have ended before it came to every head of a quota */
 	uint64_t pass_number;
 	int64_t again_ms; /* when something is old enough to be stopped; -1 = never */
 	/* The last pass; stays for explanations until the next one. */
@@ -155,7 +159,7 @@ struct sched {
 	size_t claim_count, claim_cap;
 	struct sched_decision *decisions;
 	size_t decision_count, decision_cap;
-	struct list aside, touched;
+	struct list aside, touched, shut;
 	struct slots scratch;
 };
 
@@ -177,6 +181,8 @@ void bucket_join(struct sched *s, struct sched_item *item);
 void bucket_leave(struct sched *s, struct sched_item *item);
 void bucket_aside(struct sched_bucket *b); /* out of the order until it is put back */
 void bucket_back(struct sched_bucket *b);
+void org_level_aside(struct org_level *ol); /* the same for all that waits in it */
+void org_level_back(struct org_level *ol);
 struct sched_bucket *level_top(struct level *l);
 void level_age(struct level *l);
 void level_started(struct org_level *ol); /* its first item has had its turn */
@@ -237,6 +243,8 @@ void decision_add(struct sched *s, struct sched_item *item, enum sched_verb verb
 /* sched_pass.c */
 enum quota_verdict { QUOTA_OWED, QUOTA_BORROWS, QUOTA_OVER };
 bool user_may_run(const struct sched_item *item);
+/* After a pass: finds the heads of the organisation's quotas that it did not come to. */
+void quota_heads_complete(struct sched_org *org);
 enum quota_verdict quota_judge(const struct sched_item *item, int *ret_short);
 
 #endif

@@ -11,7 +11,7 @@
 struct pass {
 	struct sched *s;
 	int64_t now_ms;
-	bool is_borrowing;
+	bool is_borrowing, is_shut; /* is_shut: an organisation was passed by */
 	size_t tests, tries, overtakers;
 };
 
@@ -26,11 +26,72 @@ void decision_add(struct sched *s, struct sched_item *item, enum sched_verb verb
 
 /* ---- quotas ---- */
 
+static bool may_lead(const struct sched_item *item)
+{
+	static const struct quota_limit nothing = {{0}, 0};
+	const struct quota_limit *limit = &item->owner->org->quota.purposes[item->purpose];
+	struct quota_limit needs = item_needs(item);
+	return !limit_is_none(limit) && quota_fits(limit, &nothing, &needs, NULL);
+}
+
+static void quota_head(struct sched *s, struct sched_item *item)
+{
+	struct sched_org *org = item->owner->org;
+	struct sched_item *running;
+	if (org->pass[item->purpose].head || !may_lead(item))
+		return;
+	org->pass[item->purpose].head = item;
+	LIST_EACH(running, &org->running, node)
+	{
+		if (running->purpose != item->purpose || item_before(running, item))
+			continue;
+		struct quota_limit needs = item_needs(running);
+		quota_limit_add(&org->pass[item->purpose].behind, &needs, 1);
+	}
+	if (list_empty(&org->touched))
+		list_append(&s->touched, &org->touched);
+}
+
+/* The first in the organisation's order that a pass would have tried, and that may lead its quota's queue. */
+static struct sched_item *first_to_lead(const struct sched_org *org, int purpose)
+{
+	struct sched_item *first = NULL;
+	struct org_level *ol;
+	LIST_EACH(ol, &org->levels, of_org)
+	{
+		for (size_t i = 1; i <= ol->buckets.count; i++) {
+			const struct sched_bucket *b = ol->buckets.a[i];
+			struct sched_item *item = queue_first(&b->queue);
+			bool leads = (int)item->purpose == purpose && !b->has_unknown_label &&
+				     user_may_run(item) && may_lead(item);
+			if (leads && (!first || item_before(item, first)))
+				first = item;
+			if (leads && i == 1) /* the heap's top: no other of this level is before it */
+				break;
+		}
+	}
+	return first;
+}
+
+void quota_heads_complete(struct sched_org *org)
+{
+	struct sched *s = org->sched;
+	if (!s->is_cut || !org->is_limited || org->led_pass == s->pass_number)
+		return;
+	org->led_pass = s->pass_number;
+	for (int p = 0; p < PURPOSE_COUNT; p++) {
+		struct sched_item *first = org->pass[p].head ? NULL : first_to_lead(org, p);
+		if (first)
+			quota_head(s, first);
+	}
+}
+
 /* Behind the first item that its quota holds back, others of the same quota start only beside what it needs:
  * a large one would wait for ever otherwise. */
 enum quota_verdict quota_judge(const struct sched_item *item, int *ret_short)
 {
-	const struct sched_org *org = item->owner->org;
+	struct sched_org *org = item->owner->org;
+	quota_heads_complete(org);
 	const struct quota_limit *limit = &org->quota.purposes[item->purpose];
 	const struct sched_item *head = org->pass[item->purpose].head;
 	struct quota_limit needs = item_needs(item);
@@ -44,27 +105,6 @@ enum quota_verdict quota_judge(const struct sched_item *item, int *ret_short)
 		return QUOTA_OWED;
 	/* What does not end by itself would never give back. */
 	return org->quota.borrow && !item->is_permanent ? QUOTA_BORROWS : QUOTA_OVER;
-}
-
-static void quota_head(struct pass *p, struct sched_item *item)
-{
-	static const struct quota_limit nothing = {{0}, 0};
-	struct sched_org *org = item->owner->org;
-	struct quota_limit needs = item_needs(item);
-	struct sched_item *running;
-	if (org->pass[item->purpose].head || limit_is_none(&org->quota.purposes[item->purpose]) ||
-	    !quota_fits(&org->quota.purposes[item->purpose], &nothing, &needs, NULL))
-		return;
-	org->pass[item->purpose].head = item;
-	LIST_EACH(running, &org->running, node)
-	{
-		if (running->purpose != item->purpose || item_before(running, item))
-			continue;
-		needs = item_needs(running);
-		quota_limit_add(&org->pass[item->purpose].behind, &needs, 1);
-	}
-	if (list_empty(&org->touched))
-		list_append(&p->s->touched, &org->touched);
 }
 
 bool user_may_run(const struct sched_item *item)
@@ -110,7 +150,7 @@ static bool start_if_it_fits(struct pass *p, struct sched_item *item, const stru
 static void keep_room(struct pass *p, struct sched_item *item, enum quota_verdict v)
 {
 	struct sched *s = p->s;
-	quota_head(p, item);
+	quota_head(s, item);
 	if (s->head || p->tries >= TRIES_MAX)
 		return;
 	/* What may borrow stops nobody: it has its turn after all that is owed. */
@@ -135,23 +175,44 @@ static bool try_item(struct pass *p, struct sched_item *item)
 
 /* ---- the sweeps ---- */
 
-/* With a head there is nothing left but to overtake; and where no node has what any item wants, nothing can.
- * With limits every item is looked at all the same: quotas are kept for the first that is held back. */
-static bool nothing_fits(const struct sched *s)
+/* With a head, or when it was tried in vain often enough to have one, there is nothing left but to start; and
+ * where no node has what any item wants, nothing can. The first that their quotas hold back are then found
+ * when somebody asks (quota_heads_complete). */
+static bool nothing_fits(const struct pass *p)
 {
+	const struct sched *s = p->s;
 	struct resources most = s->tree.most[1];
-	if (!s->head || s->limited_count)
+	if (!s->head && p->tries < TRIES_MAX)
 		return false;
 	for (size_t i = 0; i < s->claim_count; i++)
 		resources_most(&most, &s->claims[i].node->free);
 	return !resources_fit(&s->least_want, &most);
 }
 
+/* All that waits of it is beyond its quotas, and looking at it would change nothing. */
+static bool is_shut(const struct pass *p, const struct sched_org *org)
+{
+	struct quota_limit least = {p->s->least_want, 1};
+	if ((p->is_borrowing && org->quota.borrow) || !org->is_limited ||
+	    (!p->s->head && p->tries < TRIES_MAX))
+		return false;
+	for (int i = 0; i < PURPOSE_COUNT; i++)
+		if (org->waiting[i] && quota_fits(&org->quota.purposes[i], &org->used[i], &least, NULL))
+			return false;
+	return true;
+}
+
 static void sweep_level(struct pass *p, struct level *l)
 {
 	struct sched_bucket *b;
 	level_age(l);
-	while (p->tests < SCHED_TESTS_MAX && !nothing_fits(p->s) && (b = level_top(l))) {
+	while (p->tests < SCHED_TESTS_MAX && !nothing_fits(p) && (b = level_top(l))) {
+		if (is_shut(p, b->level->org)) {
+			org_level_aside(b->level);
+			list_append(&p->s->shut, &b->level->shut);
+			p->is_shut = true;
+			continue;
+		}
 		if (try_item(p, queue_first(&b->queue)))
 			continue;
 		p->tests++;
@@ -163,7 +224,7 @@ static void sweep_level(struct pass *p, struct level *l)
 static void sweep(struct pass *p)
 {
 	for (size_t i = SCHED_LEVELS; i-- > 0;)
-		if (p->s->levels[i].orgs.count && !nothing_fits(p->s))
+		if (p->s->levels[i].orgs.count && !nothing_fits(p))
 			sweep_level(p, &p->s->levels[i]);
 }
 
@@ -171,6 +232,12 @@ static void sweep(struct pass *p)
 static void back_those_that_borrow(struct pass *p)
 {
 	struct sched_bucket *b;
+	struct org_level *ol;
+	LIST_EACH(ol, &p->s->shut, shut)
+	{
+		if (ol->org->quota.borrow)
+			org_level_back(ol);
+	}
 	LIST_EACH(b, &p->s->aside, aside)
 	{
 		const struct sched_item *item = queue_first(&b->queue);
@@ -185,6 +252,7 @@ static void begin(struct sched *s, int64_t now_ms)
 	struct sched_item *item;
 	reservation_clear(s);
 	s->again_ms = -1;
+	s->is_cut = false;
 	s->pass_number++;
 	LIST_EACH(org, &s->touched, touched)
 	{
@@ -220,6 +288,7 @@ static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 {
 	struct pass p = {.s = s, .now_ms = now_ms};
 	struct sched_bucket *b;
+	struct org_level *ol;
 	size_t told = 0;
 	begin(s, now_ms);
 	least_want_refresh(s);
@@ -228,6 +297,11 @@ static bool round_of(struct sched *s, int64_t now_ms, bool is_last)
 	back_those_that_borrow(&p);
 	sweep(&p);
 	bool is_settled = is_last || !p.overtakers;
+	s->is_cut = nothing_fits(&p) || p.is_shut;
+	LIST_EACH(ol, &s->shut, shut)
+	{
+		org_level_back(ol);
+	}
 	LIST_EACH(b, &s->aside, aside)
 	{
 		if (is_settled && told++ < TOLD_MAX)

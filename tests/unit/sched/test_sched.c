@@ -232,6 +232,41 @@ TEST(what_no_node_could_hold_stops_nobody)
 
 /* ---- quotas ---- */
 
+TEST(a_pass_that_ends_early_still_knows_whom_a_quota_is_kept_for)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 64, 0);
+	case_quota(c, "a", CPUS(8), false);
+	RUNS(c, .name = "x", .cpu = 4, .gib = 1);
+	RUNS(c, .name = "y", .org = "b", .cpu = 4, .gib = 1);
+	WAITS(c, .name = "head", .org = "b", .cpu = 4, .gib = 1, .priority = 90);
+	WAITS(c, .name = "large", .cpu = 8, .gib = 1);
+	struct sched_item *small = WAITS(c, .name = "small", .cpu = 1, .gib = 1);
+	EXPECT_PASS(c, "");
+	EXPECT_REASON(c, small, "quota_cpu: ");
+	EXPECT_REASON(c, small, "large");
+}
+
+/* More shapes than a pass makes room for: those that their quota shuts out are passed by, the others start.
+ */
+TEST(who_is_beyond_the_quota_stands_in_nobodys_way)
+{
+	CLEANUP(case) struct the_case *c = case_new(1, 8, 64, 0);
+	case_quota(c, "a", CPUS(2), false);
+	RUNS(c, .name = "x", .cpu = 2, .gib = 1);
+	for (int i = 0; i < 30; i++)
+		WAITS(c, .name = "shape", .cpu = 1, .gib = 1 + i, .priority = 90);
+	struct sched_item *b = WAITS(c, .name = "b", .org = "b", .cpu = 6, .gib = 1);
+	struct sched_item *last = WAITS(c, .name = "last", .org = "b", .cpu = 1, .gib = 1);
+	EXPECT_PASS(c, "b");
+	EXPECT_REASON(c, &c->items[1], "quota_cpu: ");
+	EXPECT_REASON(c, &c->items[30], "quota_cpu: ");
+	EXPECT_REASON(c, last, "cpu: ");
+	case_end(c, b);
+	EXPECT_PASS(c, "last");
+	case_quota(c, "a", CPUS(3), true);
+	EXPECT_PASS(c, "shape shape shape shape shape");
+}
+
 TEST(the_quota_is_the_end_where_nothing_may_be_borrowed)
 {
 	CLEANUP(case) struct the_case *c = case_new(1, 10, 100, 0);
