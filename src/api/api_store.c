@@ -160,7 +160,7 @@ static void list_objects(struct http_exchange *x, void *app)
 	if (delimiter && *delimiter && strcmp(delimiter, "/"))
 		err_set(&c->err, ERR_INVALID, "the query parameter 'delimiter' can only be '/'");
 	if (delimiter && !strcmp(delimiter, "/"))
-		c->delimiter = '/';
+		c->delimiter = "/";
 	if (!store_call_failed(c))
 		api_work(app, read_list, list_read, c);
 }

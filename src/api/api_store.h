@@ -16,7 +16,7 @@ struct store_call {
 	const char *version; /* NULL = the newest */
 	/* lists */
 	const char *prefix, *after, *after_version;
-	char delimiter;
+	const char *delimiter;
 	bool with_versions;
 	int64_t limit;
 	struct blob_list list;

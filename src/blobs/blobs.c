@@ -67,6 +67,7 @@ static const struct blob_ops ops = {
     .bucket_create = bucket_create,
     .bucket_delete = bucket_delete,
     .bucket_stat = bucket_stat,
+    .bucket_attributes = bucket_attributes,
     .bucket_set = bucket_set,
     .bucket_list = bucket_list,
     .bucket_remove = bucket_remove,

@@ -222,6 +222,17 @@ int bucket_stat(struct blob_store *s, const char *org, const char *bucket, struc
 	return owned ? 0 : err_set(err, ERR_NOT_FOUND, "there is no bucket '%.63s'", bucket);
 }
 
+int bucket_attributes(struct blob_store *s, const char *bucket, char **ret_attributes, struct err *err)
+{
+	struct blobs *b = blobs_of(s);
+	pthread_rwlock_rdlock(&b->names);
+	const struct bucket *k = map_get(b->buckets, bucket);
+	if (k)
+		*ret_attributes = mem_strdup(k->body.attributes);
+	pthread_rwlock_unlock(&b->names);
+	return k ? 0 : err_set(err, ERR_NOT_FOUND, "there is no bucket '%.63s'", bucket);
+}
+
 static int compare_entries(const void *a, const void *b)
 {
 	return strcmp(((const struct blob_entry *)a)->key, ((const struct blob_entry *)b)->key);

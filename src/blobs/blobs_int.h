@@ -173,6 +173,7 @@ int bucket_delete(struct blob_store *s, const char *org, const char *bucket, str
 int bucket_remove(struct blob_store *s, const char *org, const char *bucket, struct err *err);
 int bucket_stat(struct blob_store *s, const char *org, const char *bucket, struct blob_bucket *ret,
 		struct err *err);
+int bucket_attributes(struct blob_store *s, const char *bucket, char **ret_attributes, struct err *err);
 int bucket_set(struct blob_store *s, const char *org, const char *bucket, enum blob_versioning versioning,
 	       const char *attributes, struct err *err);
 int bucket_list(struct blob_store *s, const char *org, struct blob_list *ret, struct err *err);
@@ -279,9 +280,10 @@ int object_copy(struct blob_store *s, const char *org, const char *from_bucket, 
 
 /* blobs_list.c */
 int list_objects(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		 const char *after, char delimiter, size_t limit, struct blob_list *ret, struct err *err);
+		 const char *after, const char *delimiter, size_t limit, struct blob_list *ret,
+		 struct err *err);
 int list_versions(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		  const char *after, const char *after_version, char delimiter, size_t limit,
+		  const char *after, const char *after_version, const char *delimiter, size_t limit,
 		  struct blob_list *ret, struct err *err);
 
 /* blobs_upload.c */

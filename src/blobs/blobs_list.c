@@ -11,8 +11,7 @@
 struct walk {
 	struct index *ix;
 	uint64_t bucket;
-	struct str prefix, after;
-	char delimiter;
+	struct str prefix, after, delimiter; /* delimiter: empty = flat */
 	bool all_versions;
 	size_t limit;
 	struct blob_list list;
@@ -69,10 +68,11 @@ static void append(struct walk *w, struct str key, bool is_prefix, const struct 
 /* The common prefix that stands for 'key'; .len 0 when there is none. */
 static struct str common_prefix(const struct walk *w, struct str key)
 {
-	const char *end = w->delimiter && key.len > w->prefix.len
-			      ? memchr(key.data + w->prefix.len, w->delimiter, key.len - w->prefix.len)
-			      : NULL;
-	return end ? (struct str){key.data, (size_t)(end + 1 - key.data)} : STR("");
+	const char *found = w->delimiter.len && key.len > w->prefix.len
+				? memmem(key.data + w->prefix.len, key.len - w->prefix.len, w->delimiter.data,
+					 w->delimiter.len)
+				: NULL;
+	return found ? (struct str){key.data, (size_t)(found - key.data) + w->delimiter.len} : STR("");
 }
 
 static int visit(struct walk *w, struct str key, sqlite3_stmt *st, bool is_newest, struct err *err)
@@ -167,8 +167,8 @@ static int begin_walk(struct walk *w, const char *after_version, sqlite3_stmt **
 }
 
 static int list(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		const char *after, const char *after_version, char delimiter, size_t limit, bool all_versions,
-		struct blob_list *ret, struct err *err)
+		const char *after, const char *after_version, const char *delimiter, size_t limit,
+		bool all_versions, struct blob_list *ret, struct err *err)
 {
 	struct blobs *b = blobs_of(s);
 	struct bucket known;
@@ -177,6 +177,8 @@ static int list(struct blob_store *s, const char *org, const char *bucket, const
 		return r;
 	if (prefix && strlen(prefix) > BLOB_KEY_MAX)
 		return err_set(err, ERR_INVALID, "prefix is longer than %d bytes", BLOB_KEY_MAX);
+	if (delimiter && strlen(delimiter) > BLOB_KEY_MAX)
+		return err_set(err, ERR_INVALID, "delimiter is longer than %d bytes", BLOB_KEY_MAX);
 	if (after && strlen(after) > 2 * BLOB_KEY_MAX)
 		return err_set(err, ERR_INVALID, "place to go on from is longer than %d bytes",
 			       2 * BLOB_KEY_MAX);
@@ -184,7 +186,7 @@ static int list(struct blob_store *s, const char *org, const char *bucket, const
 	struct walk w = {.bucket = known.id,
 			 .prefix = str_from(prefix ? prefix : ""),
 			 .after = str_from(after ? after : ""),
-			 .delimiter = delimiter,
+			 .delimiter = str_from(delimiter ? delimiter : ""),
 			 .all_versions = all_versions,
 			 .limit = limit > BLOB_LIST_MAX ? BLOB_LIST_MAX : limit};
 	if (limit > 0 && (r = reader_take(b, &w.ix, err)) == 0) {
@@ -202,13 +204,14 @@ static int list(struct blob_store *s, const char *org, const char *bucket, const
 }
 
 int list_objects(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		 const char *after, char delimiter, size_t limit, struct blob_list *ret, struct err *err)
+		 const char *after, const char *delimiter, size_t limit, struct blob_list *ret,
+		 struct err *err)
 {
 	return list(s, org, bucket, prefix, after, NULL, delimiter, limit, false, ret, err);
 }
 
 int list_versions(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		  const char *after, const char *after_version, char delimiter, size_t limit,
+		  const char *after, const char *after_version, const char *delimiter, size_t limit,
 		  struct blob_list *ret, struct err *err)
 {
 	return list(s, org, bucket, prefix, after, after_version, delimiter, limit, true, ret, err);

@@ -122,6 +122,10 @@ struct blob_ops {
 	/* ret_attributes are owned. */
 	int (*bucket_stat)(struct blob_store *s, const char *org, const char *bucket, struct blob_bucket *ret,
 			   struct err *err);
+	/* What a bucket of whatever organisation keeps, for questions that nobody signs. Memory only: for the
+	 * loop's thread as well. ret_attributes are owned, NULL = none. NULL = the store cannot tell. */
+	int (*bucket_attributes)(struct blob_store *s, const char *bucket, char **ret_attributes,
+				 struct err *err);
 	/* Versioning can be suspended, never switched off again (ERR_STATE). attributes NULL = as they are,
 	 * "" = none. */
 	int (*bucket_set)(struct blob_store *s, const char *org, const char *bucket,
@@ -188,17 +192,18 @@ struct blob_ops {
 		    const char *from_version, const char *bucket, const char *key,
 		    const struct blob_put_options *options, struct blob_info *ret, struct err *err);
 
-	/* Keys > after (NULL = from the start) with the prefix, at most 'limit' (≤ BLOB_LIST_MAX); with
-	 * delimiter '/' keys are rolled up to common prefixes; delimiter 0 = flat. With a delimiter an entry,
-	 * common prefixes included, is given when it is greater than 'after', so that the last entry of a
-	 * page is the 'after' of the next one. */
+	/* Keys > after (NULL = from the start) with the prefix, at most 'limit' (≤ BLOB_LIST_MAX); with a
+	 * delimiter ("/", or any text) keys are rolled up to common prefixes; NULL or "" = flat. With a
+	 * delimiter an entry, common prefixes included, is given when it is greater than 'after', so that the
+	 * last entry of a page is the 'after' of the next one. */
 	int (*list)(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-		    const char *after, char delimiter, size_t limit, struct blob_list *ret, struct err *err);
+		    const char *after, const char *delimiter, size_t limit, struct blob_list *ret,
+		    struct err *err);
 	/* All versions and delete markers, newest first within a key; after_version NULL = all of 'after'
 	 * are passed. */
 	int (*list_versions)(struct blob_store *s, const char *org, const char *bucket, const char *prefix,
-			     const char *after, const char *after_version, char delimiter, size_t limit,
-			     struct blob_list *ret, struct err *err);
+			     const char *after, const char *after_version, const char *delimiter,
+			     size_t limit, struct blob_list *ret, struct err *err);
 
 	/* Multipart: an upload has parts, each put and durable by itself; complete makes one object of some
 	 * of them, abort forgets all. ERR_NOT_FOUND: no such upload. */

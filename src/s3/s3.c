@@ -130,6 +130,10 @@ static void serve(struct http_exchange *x, void *app)
 	r->x = x;
 	snprintf(r->id, sizeof(r->id), "%016llx", (unsigned long long)r->s3->next_id++);
 	enum s3_error e = request_read(r);
+	if (!e && strcmp(x->method, "OPTIONS") == 0) {
+		cors_preflight(r);
+		return;
+	}
 	if (!e)
 		e = sign_verify(r);
 	if (!e) {

@@ -242,12 +242,24 @@ void put_bucket_versioning(struct s3_request *r)
 
 /* ---- documents: kept as they came, in the bucket's attributes ---- */
 
+static enum s3_error check_tags(struct s3_request *r, struct str body)
+{
+	CLEANUP(json) json_t *tags = json_object();
+	return document_tags(body, tags);
+}
+
+static enum s3_error check_cors(struct s3_request *r, struct str body)
+{
+	return cors_check(&r->x->arena, body);
+}
+
 static const struct {
-	const char *name, *root;
+	const char *name;
+	enum s3_error (*check)(struct s3_request *r, struct str body); /* NULL: cannot be put */
 	enum s3_error missing;
-} documents[] = {{"cors", "CORSConfiguration", S3_NO_SUCH_CORS},
-		 {"tagging", "Tagging", S3_NO_SUCH_TAG_SET},
-		 {"lifecycle", "LifecycleConfiguration", S3_NO_SUCH_LIFECYCLE},
+} documents[] = {{"cors", check_cors, S3_NO_SUCH_CORS},
+		 {"tagging", check_tags, S3_NO_SUCH_TAG_SET},
+		 {"lifecycle", NULL, S3_NO_SUCH_LIFECYCLE},
 		 {"policy", NULL, S3_NO_SUCH_POLICY}};
 
 static size_t document_of(const struct s3_request *r)
@@ -298,14 +310,14 @@ static void run_set_document(struct s3_work *work)
 
 static void document_with_body(struct s3_request *r, struct str body)
 {
-	const char *root = documents[document_of(r)].root;
-	enum s3_error e = body.len > DOCUMENT_MAX ? S3_MALFORMED_XML : document_check(body, root);
+	size_t kind = document_of(r);
+	enum s3_error e = body.len > DOCUMENT_MAX ? S3_MALFORMED_XML : documents[kind].check(r, body);
 	if (e) {
 		reply_error(r, e, NULL);
 		return;
 	}
 	struct bucket_work *w =
-	    work_new(r, run_set_document, strcmp(root, "Tagging") ? reply_ok : reply_gone);
+	    work_new(r, run_set_document, documents[kind].check == check_tags ? reply_gone : reply_ok);
 	w->document = mem_strndup(body.data, body.len);
 	work_start(&w->work);
 }

@@ -144,7 +144,7 @@ enum s3_error document_parts(struct str body, struct blob_part *parts, size_t *r
 	return S3_OK;
 }
 
-/* ---- VersioningConfiguration, and documents that are only kept ---- */
+/* ---- VersioningConfiguration ---- */
 
 static int versioning_element(void *arg, const char *path, const char *text, bool end)
 {
@@ -166,17 +166,4 @@ enum s3_error document_versioning(struct str body, enum blob_versioning *ret)
 	*ret = BLOB_VERSIONING_OFF;
 	bool is_whole = xml_read(body.data, body.len, versioning_element, ret, &err) == 0;
 	return is_whole && *ret != BLOB_VERSIONING_OFF ? S3_OK : S3_MALFORMED_XML;
-}
-
-static int any_element(void *arg, const char *path, const char *text, bool end)
-{
-	const char *root = arg;
-	size_t len = strlen(root);
-	return strncmp(path, root, len) == 0 && (!path[len] || path[len] == '/') ? 0 : -1;
-}
-
-enum s3_error document_check(struct str body, const char *root)
-{
-	struct err err = ERR_INIT;
-	return xml_read(body.data, body.len, any_element, (void *)root, &err) == 0 ? S3_OK : S3_MALFORMED_XML;
 }

@@ -65,6 +65,7 @@
 	X(S3_SKEW, "RequestTimeTooSkewed", 403, "The request's time is too far from the server's")           \
 	X(S3_SLOW_DOWN, "SlowDown", 503, "Please reduce your request rate")                                  \
 	X(S3_UNAVAILABLE, "ServiceUnavailable", 503, "The store cannot serve now")                           \
+	X(S3_CORS_REFUSED, "AccessForbidden", 403, "CORSResponse: This CORS request is not allowed")         \
 	X(S3_DISK_FULL, "InsufficientStorage", 507, "The disk is full")
 
 enum s3_error {
@@ -242,8 +243,6 @@ enum s3_error document_delete(struct str body, struct arena *arena, struct blob_
 /* parts: room for BLOB_PART_MAX. At least one. */
 enum s3_error document_parts(struct str body, struct blob_part *parts, size_t *ret_count);
 enum s3_error document_versioning(struct str body, enum blob_versioning *ret);
-/* Well-formed, and its outermost element is 'root'. */
-enum s3_error document_check(struct str body, const char *root);
 
 /* s3_checksum.c */
 struct checksum;
@@ -286,6 +285,11 @@ typedef void s3_bytes_done_fn(struct s3_request *r, struct str body);
 void body_to_bytes(struct s3_request *r, size_t max, s3_bytes_done_fn *done);
 /* Decoded length that was announced; -1 = not. */
 int64_t body_length(const struct s3_request *r);
+
+/* s3_cors.c */
+enum s3_error cors_check(struct arena *arena, struct str document); /* the rules that are to be kept */
+void cors_preflight(struct s3_request *r);			    /* OPTIONS, which nobody signs; answers */
+void cors_reply(struct s3_request *r); /* headers of any other answer; nothing without an Origin */
 
 /* s3_work.c: calls that block run on the pool; err is the work's own */
 struct s3_work {

@@ -26,13 +26,13 @@ static void run(struct s3_work *work)
 	int n;
 	if (w->kind == LIST_VERSIONS)
 		n = s->ops->list_versions(s, r->who.org, r->bucket, w->prefix, w->after, w->after_version,
-					  *w->delimiter, limit, &w->list, &work->err);
+					  w->delimiter, limit, &w->list, &work->err);
 	else if (w->kind == LIST_UPLOADS)
 		n = s->ops->upload_list(s, r->who.org, r->bucket, w->prefix, w->after, w->after_version,
 					limit, &w->list, &work->err);
 	else
-		n = s->ops->list(s, r->who.org, r->bucket, w->prefix, w->after, *w->delimiter, limit,
-				 &w->list, &work->err);
+		n = s->ops->list(s, r->who.org, r->bucket, w->prefix, w->after, w->delimiter, limit, &w->list,
+				 &work->err);
 	if (n >= 0)
 		work->err = ERR_INIT;
 }
@@ -227,8 +227,6 @@ static void start(struct s3_request *r, struct list_work asked, const char *limi
 	enum s3_error e = request_int(r, limit_name, 0, INT32_MAX, BLOB_LIST_MAX, &asked.limit);
 	if (encoding && strcasecmp(encoding, "url") != 0)
 		e = S3_INVALID_ARGUMENT;
-	if (*asked.delimiter && asked.delimiter[1])
-		e = S3_NOT_IMPLEMENTED;
 	if (e) {
 		reply_error(r, e, NULL);
 		return;

@@ -42,6 +42,7 @@ void reply_headers(struct s3_request *r)
 {
 	http_reply_header(r->x, "x-amz-request-id", r->id);
 	http_reply_header(r->x, "Server", "cloudml");
+	cors_reply(r);
 }
 
 void reply_xml(struct s3_request *r, int status, struct buf *xml)

@@ -107,6 +107,17 @@ def test_pages_and_common_prefixes(s3, bucket):
     assert code(s3.head_bucket, Bucket=bucket) == "404"
 
 
+def test_any_text_may_part_names(s3, bucket):
+    for key in ("a--b", "a--c", "a-b", "z--y--x"):
+        s3.put_object(Bucket=bucket, Key=key)
+    got = s3.list_objects_v2(Bucket=bucket, Delimiter="--")
+    assert [p["Prefix"] for p in got["CommonPrefixes"]] == ["a--", "z--"] and [o["Key"] for o in got["Contents"]] == ["a-b"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="--", PaginationConfig={"PageSize": 1})
+    assert [p["Prefix"] for page in pages for p in page.get("CommonPrefixes", [])] == ["a--", "z--"]
+    below = s3.list_objects_v2(Bucket=bucket, Prefix="z--", Delimiter="--")
+    assert [p["Prefix"] for p in below["CommonPrefixes"]] == ["z--y--"]
+
+
 def test_versions(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"0")
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

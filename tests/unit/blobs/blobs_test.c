@@ -58,7 +58,8 @@ int store_get(struct blob_store *s, const char *key, struct buf *ret, struct err
 	return 0;
 }
 
-char *store_keys(struct blob_store *s, const char *prefix, const char *after, char delimiter, size_t limit)
+char *store_keys(struct blob_store *s, const char *prefix, const char *after, const char *delimiter,
+		 size_t limit)
 {
 	struct err err = ERR_INIT;
 	struct blob_list list = {0};

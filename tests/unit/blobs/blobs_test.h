@@ -25,7 +25,8 @@ void store_puts(struct blob_store *s, const char *key, const char *text); /* mus
 /* Whole content; fails the test when what is read does not have the object's ETag. */
 int store_get(struct blob_store *s, const char *key, struct buf *ret, struct err *err);
 /* Keys of one page, joined by ' '; owned. '+' at the end when truncated. */
-char *store_keys(struct blob_store *s, const char *prefix, const char *after, char delimiter, size_t limit);
+char *store_keys(struct blob_store *s, const char *prefix, const char *after, const char *delimiter,
+		 size_t limit);
 size_t count_files(const char *dir);				       /* data files of the store */
 void store_damage(const char *dir, const char *file, off_t at);	       /* turns one bit over */
 off_t find_bytes(const char *dir, const char *file, const char *text); /* where in the file; must be there */

@@ -16,11 +16,11 @@ TEST(keys_come_in_the_byte_order_of_whole_keys)
 		store_puts(s, keys[i], keys[i]);
 	CLEANUP(free) char *all = store_keys(s, "", NULL, 0, 1000);
 	assert_string_equal(all, "A a a! a-b a.b a/b a/b/c a0 b/x \xc3\xa9");
-	CLEANUP(free) char *rolled = store_keys(s, "", NULL, '/', 1000);
+	CLEANUP(free) char *rolled = store_keys(s, "", NULL, "/", 1000);
 	assert_string_equal(rolled, "A a a! a-b a.b a/ a0 b/ \xc3\xa9");
-	CLEANUP(free) char *inside = store_keys(s, "a/", NULL, '/', 1000);
+	CLEANUP(free) char *inside = store_keys(s, "a/", NULL, "/", 1000);
 	assert_string_equal(inside, "a/b a/b/");
-	CLEANUP(free) char *partial = store_keys(s, "a/b", NULL, '/', 1000);
+	CLEANUP(free) char *partial = store_keys(s, "a/b", NULL, "/", 1000);
 	assert_string_equal(partial, "a/b a/b/");
 }
 
@@ -30,9 +30,9 @@ TEST(pages_go_on_after_the_last_entry)
 	store_puts(s, "a/1", "");
 	store_puts(s, "a/2", "");
 	store_puts(s, "b", "");
-	CLEANUP(free) char *first = store_keys(s, "", NULL, '/', 1);
+	CLEANUP(free) char *first = store_keys(s, "", NULL, "/", 1);
 	assert_string_equal(first, "a/+");
-	CLEANUP(free) char *second = store_keys(s, "", "a/", '/', 1);
+	CLEANUP(free) char *second = store_keys(s, "", "a/", "/", 1);
 	assert_string_equal(second, "b");
 	CLEANUP(free) char *exact = store_keys(s, "", NULL, 0, 3);
 	assert_string_equal(exact, "a/1 a/2 b"); /* full, and nothing follows */
@@ -46,9 +46,9 @@ TEST(any_byte_may_be_the_delimiter)
 	store_puts(s, "a-b", "");
 	store_puts(s, "a-c", "");
 	store_puts(s, "b/d-e", "");
-	CLEANUP(free) char *rolled = store_keys(s, "", NULL, '-', 10);
+	CLEANUP(free) char *rolled = store_keys(s, "", NULL, "-", 10);
 	assert_string_equal(rolled, "a- b/d-");
-	CLEANUP(free) char *below = store_keys(s, "a", NULL, '-', 1);
+	CLEANUP(free) char *below = store_keys(s, "a", NULL, "-", 1);
 	assert_string_equal(below, "a-");
 }
 
@@ -61,7 +61,7 @@ TEST(odd_prefixes_match_nothing_and_harm_nothing)
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
 		CLEANUP(free) char *keys = store_keys(s, prefixes[i], NULL, 0, 10);
 		EXPECT_STR(prefixes[i], keys, "");
-		CLEANUP(free) char *rolled = store_keys(s, prefixes[i], NULL, '/', 10);
+		CLEANUP(free) char *rolled = store_keys(s, prefixes[i], NULL, "/", 10);
 		EXPECT_STR(prefixes[i], rolled, "");
 	}
 }
@@ -103,7 +103,7 @@ static bool model_has(const struct model *m, const char *key)
 }
 
 /* The contract, straight from its words. */
-static char *model_keys(const struct model *m, const char *prefix, const char *after, char delimiter,
+static char *model_keys(const struct model *m, const char *prefix, const char *after, const char *delimiter,
 			size_t limit)
 {
 	struct buf b = BUF_INIT;
@@ -113,8 +113,10 @@ static char *model_keys(const struct model *m, const char *prefix, const char *a
 		const char *key = m->keys[i];
 		if (strncmp(key, prefix, prefix_len) != 0)
 			continue;
-		const char *cut = delimiter ? strchr(key + prefix_len, delimiter) : NULL;
-		CLEANUP(free) char *name = cut ? mem_strndup(key, (size_t)(cut + 1 - key)) : mem_strdup(key);
+		const char *cut = delimiter ? strstr(key + prefix_len, delimiter) : NULL;
+		CLEANUP(free)
+		char *name =
+		    cut ? mem_strndup(key, (size_t)(cut - key) + strlen(delimiter)) : mem_strdup(key);
 		if ((after && strcmp(name, after) <= 0) || strcmp(name, last) == 0)
 			continue;
 		free(last);
@@ -158,13 +160,14 @@ TEST(listing_equals_a_sorted_array)
 	qsort(m.keys, m.count, sizeof(*m.keys), compare);
 	for (int i = 0; i < 2000; i++) {
 		CLEANUP(free) char *prefix = random_part(&m), *after = random_part(&m);
-		char delimiter = rng_below(&test_rng, 2) ? '/' : 0;
+		static const char *const delimiters[] = {NULL, "/", "/a", "aa", "a/b"};
+		const char *delimiter = delimiters[rng_below(&test_rng, ARRAY_LEN(delimiters))];
 		size_t limit = rng_below(&test_rng, 3) ? 1 + rng_below(&test_rng, 20) : 1000;
 		CLEANUP(free) char *actual = store_keys(s, prefix, after, delimiter, limit);
 		CLEANUP(free) char *expected = model_keys(&m, prefix, after, delimiter, limit);
 		CLEANUP(free)
-		char *row = mem_printf("prefix '%s' after '%s' delimiter '%c' limit %zu", prefix, after,
-				       delimiter ? delimiter : '-', limit);
+		char *row = mem_printf("prefix '%s' after '%s' delimiter '%s' limit %zu", prefix, after,
+				       delimiter ? delimiter : "", limit);
 		EXPECT_STR(row, actual, expected);
 	}
 	for (size_t i = 0; i < m.count; i++)

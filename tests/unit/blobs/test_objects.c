@@ -196,7 +196,7 @@ TEST(the_longest_key_and_segment_work)
 		flat[i] = i % 2 ? '/' : 'd';
 	flat[1023] = '\0';
 	store_puts(s, flat, "deeper");
-	CLEANUP(free) char *rolled = store_keys(s, "", NULL, '/', 10);
+	CLEANUP(free) char *rolled = store_keys(s, "", NULL, "/", 10);
 	assert_int_equal(strlen(rolled), 2 + 1 + 256);
 }
 

@@ -143,9 +143,9 @@ TEST(many_versions_of_one_key_are_one_entry_of_a_list)
 		put(s, "b", "x");
 	put(s, "a", "x");
 	put(s, "c/d", "x");
-	CLEANUP(free) char *keys = store_keys(s, "", NULL, '/', 2);
+	CLEANUP(free) char *keys = store_keys(s, "", NULL, "/", 2);
 	assert_string_equal(keys, "a b+");
-	CLEANUP(free) char *rest = store_keys(s, "", "b", '/', 2);
+	CLEANUP(free) char *rest = store_keys(s, "", "b", "/", 2);
 	assert_string_equal(rest, "c/");
 }
 
