@@ -108,3 +108,20 @@ json_t *event_format(const struct event *e)
 			 e->subject, "time_ms", (json_int_t)e->time_ms, "type", e->type, "reason", e->reason,
 			 "message", field_text_json(e->message), "actor", e->actor);
 }
+
+int job_birth_events(const char *id, const char *user, int64_t created_ms, bool is_queued,
+		     struct event ret[JOB_BIRTH_EVENTS])
+{
+	for (int i = 0; i < JOB_BIRTH_EVENTS; i++) {
+		struct event *e = &ret[i];
+		*e = (struct event){.seq = i + 1, .time_ms = created_ms, .type = "Normal"};
+		snprintf(e->subject, sizeof(e->subject), "%s", id);
+	}
+	snprintf(ret[0].reason, sizeof(ret[0].reason), "submitted");
+	snprintf(ret[0].actor, sizeof(ret[0].actor), "%s", user);
+	snprintf(ret[0].message, sizeof(ret[0].message), "submitted by %s", user);
+	snprintf(ret[1].reason, sizeof(ret[1].reason), "queued");
+	snprintf(ret[1].actor, sizeof(ret[1].actor), "controller");
+	snprintf(ret[1].message, sizeof(ret[1].message), JOB_BIRTH_MESSAGE);
+	return is_queued ? 2 : 1;
+}

@@ -193,4 +193,11 @@ struct event {
 };
 json_t *event_format(const struct event *e);
 
+/* The history that every job begins with; it follows from its row. is_queued: it waits for nothing but its
+ * turn. Returns how many. Their seq is 1 and on: no event of a job that is written has such a one. */
+#define JOB_BIRTH_EVENTS 2
+#define JOB_BIRTH_MESSAGE "waits for its turn"
+int job_birth_events(const char *id, const char *user, int64_t created_ms, bool is_queued,
+		     struct event ret[JOB_BIRTH_EVENTS]);
+
 #endif

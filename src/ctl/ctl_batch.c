@@ -20,6 +20,7 @@ struct batch_call {
 	struct ctl_batch_item *items; /* owned */
 	struct job **jobs;	      /* owned; NULL where the item was refused */
 	size_t count;
+	int born[JOB_STATE_COUNT];
 	size_t *order, ordered; /* of jobs[]: each behind those it waits for */
 	ctl_batch_fn *done;
 	void *arg;
@@ -99,8 +100,10 @@ static int batch_replay(struct store_tx *tx, struct batch_call *b, const char *i
 static int batch_birth(struct store_tx *tx, struct batch_call *b, size_t i, struct err *err)
 {
 	struct ctl_batch_item *item = &b->items[i];
-	if (depend_resolve(tx, b->jobs[i], &item->err) >= 0)
-		return job_birth(tx, b->jobs[i], err);
+	if (depend_resolve(tx, b->jobs[i], &item->err) >= 0) {
+		b->born[b->jobs[i]->state]++;
+		return store_job_insert_uncounted(tx, b->jobs[i], err);
+	}
 	if (item->err.code != ERR_INVALID && item->err.code != ERR_STATE) {
 		*err = item->err;
 		return -err->code;
@@ -124,6 +127,8 @@ static int batch_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 		return r < 0 ? r : batch_replay(tx, b, first, err);
 	for (size_t i = 0; r >= 0 && i < b->ordered; i++)
 		r = batch_birth(tx, b, b->order[i], err);
+	for (int state = 0; r >= 0 && state < JOB_STATE_COUNT; state++)
+		r = store_jobs_count(tx, b->who.org, (enum job_state)state, b->born[state], err);
 	if (r >= 0 && b->has_key)
 		r = store_idempotency_insert(tx, b->who.org, b->key, b->body_sha256, b->id, b->now_ms, err);
 	return r;

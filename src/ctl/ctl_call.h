@@ -37,8 +37,6 @@ int submit_check(struct ctl *c, const struct principal *who, struct job_spec *sp
 		 struct err *err);
 /* Everything of a new job but its id and specification, which must be there. */
 void job_fill(struct ctl *c, const struct principal *who, struct job *job);
-/* Row and first events, on the database thread. */
-int job_birth(struct store_tx *tx, struct job *job, struct err *err);
 struct ctl_job *job_born(struct ctl *c, struct job *job); /* takes job; after the commit */
 
 #endif

@@ -84,7 +84,7 @@ static int step_run(struct store_tx *tx, struct cron_op *o, struct err *err)
 	if (r >= 0 && o->job)
 		r = depend_resolve(tx, o->job, err);
 	if (r >= 0 && o->job)
-		r = job_birth(tx, o->job, err);
+		r = store_job_insert(tx, o->job, err);
 	return r;
 }
 

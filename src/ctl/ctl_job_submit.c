@@ -60,26 +60,11 @@ void job_fill(struct ctl *c, const struct principal *who, struct job *job)
 	memcpy(job->user, who->user, sizeof(job->user));
 	job->state = JOB_QUEUED;
 	snprintf(job->reason, sizeof(job->reason), "queued");
-	snprintf(job->message, sizeof(job->message), "waits for its turn");
+	snprintf(job->message, sizeof(job->message), JOB_BIRTH_MESSAGE);
 	job->created_ms = job->queued_ms = ctl_wall(c);
 	if (job->spec.queue_timeout_ms)
 		job->deadline_ms = job->created_ms + job->spec.queue_timeout_ms;
 	snprintf(job->output_uri, sizeof(job->output_uri), "fds://%s/jobs/%s/output/", job->org, job->id);
-}
-
-/* A job is born with its whole history so far. On the database thread. */
-int job_birth(struct store_tx *tx, struct job *job, struct err *err)
-{
-	struct event e;
-	int r = store_job_insert(tx, job, err);
-	if (r < 0)
-		return r;
-	job_event_make(&e, job->id, job->created_ms, "submitted", job->user, "submitted by %s", job->user);
-	r = store_event_insert_first(tx, job->org, &e, err);
-	if (r < 0 || job->state != JOB_QUEUED)
-		return r;
-	job_event_make(&e, job->id, job->created_ms, "queued", "controller", "%s", job->message);
-	return store_event_insert_first(tx, job->org, &e, err);
 }
 
 struct ctl_job *job_born(struct ctl *c, struct job *job)
@@ -123,7 +108,7 @@ static int submit_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 		return r < 0 ? r : replay_run(tx, call, id, err);
 	r = depend_resolve(tx, job, err);
 	if (r >= 0)
-		r = job_birth(tx, job, err);
+		r = store_job_insert(tx, job, err);
 	if (r >= 0 && call->has_key)
 		r = store_idempotency_insert(tx, job->org, call->key, call->body_sha256, job->id,
 					     job->created_ms, err);

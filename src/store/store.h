@@ -37,7 +37,7 @@ struct store_config {
 	const char *database; /* "postgresql://…": PostgreSQL, and path is not looked at; NULL = SQLite */
 	const char *password; /* of the database, when it is not in its address; may be NULL */
 	const char *address;  /* where other servers on the same PostgreSQL find this one; may be NULL */
-	int checkpoint_pages; /* of SQLite's log, before it is copied into the file; 0 = 1000 */
+	int checkpoint_pages; /* of SQLite's log, before it is copied into the file; 0 = 4000 */
 	struct loop *loop;    /* kept; NULL = manual executor */
 	/* Once, on the loop's thread, when the store has stopped for good; may be NULL. */
 	void (*on_failure)(void *arg, const struct err *why);
@@ -128,8 +128,12 @@ struct store_list_query {
 	int64_t before_seq; /* 0 = from the newest */
 	int64_t limit;	    /* 1 to 1000; a page of large specifications has fewer, and more is true */
 };
-/* Sets job->seq and version 1. ERR_EXISTS when the id is taken. */
+/* Sets job->seq and version 1. Its history begins with job_birth_events(). ERR_EXISTS when the id is taken.
+ */
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err);
+/* Many at once: inserted without being counted, then counted by store_jobs_count, in the same transaction. */
+int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct err *err);
+int store_jobs_count(struct store_tx *tx, const char *org, enum job_state state, int more, struct err *err);
 /* The mover's write: everything but identity and specification (of job->spec only name and limits are read,
  * for the accounting), when the row still has version_before, is not terminal and has no greater attempt;
  * else ERR_CONFLICT. job->version must be greater. */
@@ -176,15 +180,14 @@ int store_cron_each(struct store_tx *tx, void (*fn)(void *arg, struct cron *c), 
 bool store_cron_exists(struct store_tx *tx, const char *org, const char *name, struct err *err);
 
 /* ---- events ---- */
-#define STORE_EVENTS_PER_SUBJECT 1000 /* older ones go */
+#define STORE_EVENTS_PER_SUBJECT 1000 /* older ones go, but never those of its birth */
 struct store_events {
 	struct event *items; /* owned */
 	size_t count;
 };
 void store_events_done(struct store_events *l);
 int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err);
-/* The same for a subject that is so new that nothing has to go. */
-int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err);
+/* Those that the job was born with (core/job.h), then those that were inserted. */
 int store_event_list(struct store_tx *tx, const char *org, const char *subject, int64_t after, int64_t limit,
 		     struct store_events *ret, struct err *err);
 

@@ -48,12 +48,14 @@ struct driver_ops {
 	int (*prepare)(struct store_tx *tx, const char *sql, const char *fmt, struct sql_stmt **ret,
 		       struct err *err);
 	void (*finalize)(struct sql_stmt *st);
-	/* index counts from 1. text: copied, NULL is NULL. */
+	/* index counts from 1. text: borrowed until the statement is reset, NULL is NULL. */
 	int (*bind_text)(struct sql_stmt *st, int index, const char *text, struct err *err);
 	int (*bind_int)(struct sql_stmt *st, int index, int64_t value, struct err *err);
 	int (*step)(struct sql_stmt *st, struct err *err); /* 1 = a row, 0 = the end */
 	void (*reset)(struct sql_stmt *st);
 	int (*changed)(const struct sql_stmt *st); /* rows that the last run changed */
+	/* The number that the database gave to the row that was inserted last. */
+	int (*last_seq)(struct store_tx *tx, int64_t *ret, struct err *err);
 	/* The row at hand; column counts from 0. text: view until the next step or reset, "" for NULL. */
 	int64_t (*column_int)(struct sql_stmt *st, int column);
 	const char *(*column_text)(struct sql_stmt *st, int column, size_t *ret_len);

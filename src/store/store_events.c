@@ -12,18 +12,12 @@ void store_events_done(struct store_events *l)
 	*l = (struct store_events){0};
 }
 
-int store_event_insert_first(struct store_tx *tx, const char *org, struct event *e, struct err *err)
+int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err)
 {
 	int r = sql_exec(tx, err,
 			 "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES(?, "
 			 "?, ?, ?, ?, ?, ?)",
 			 "ssissss", org, e->subject, e->time_ms, e->type, e->reason, e->message, e->actor);
-	return r < 0 ? r : 0;
-}
-
-int store_event_insert(struct store_tx *tx, const char *org, struct event *e, struct err *err)
-{
-	int r = store_event_insert_first(tx, org, e, err);
 	if (r < 0)
 		return r;
 	r = sql_exec(tx, err,
@@ -44,16 +38,44 @@ static void event_read(struct sql_stmt *st, struct event *e)
 	sql_text(st, 6, e->actor, sizeof(e->actor));
 }
 
+/* What a job was born with: its row says so. */
+static int births_read(struct store_tx *tx, const char *org, const char *subject,
+		       struct event ret[JOB_BIRTH_EVENTS], struct err *err)
+{
+	struct sql_stmt *st;
+	char user[CORE_NAME_MAX + 1];
+	int r = sql_query(tx, &st, err, "SELECT born, user, created_ms FROM jobs WHERE id = ? AND org = ?",
+			  "ss", subject, org);
+	if (r < 0 || (r = sql_step(tx, st, err)) <= 0)
+		return r;
+	int64_t born = sql_column_int(st, 0), created_ms = sql_column_int(st, 2);
+	sql_text(st, 1, user, sizeof(user));
+	sql_reset(st);
+	return born ? job_birth_events(subject, user, created_ms, born > 1, ret) : 0;
+}
+
 int store_event_list(struct store_tx *tx, const char *org, const char *subject, int64_t after, int64_t limit,
 		     struct store_events *ret, struct err *err)
 {
 	struct sql_stmt *st;
-	int r = sql_query(tx, &st, err,
-			  "SELECT seq, subject, time_ms, type, reason, message, actor FROM events WHERE org "
-			  "= ? AND subject = ? "
-			  "AND seq > ? ORDER BY seq LIMIT ?",
-			  "ssii", org, subject, after, limit);
-	size_t cap = 0;
+	struct event births[JOB_BIRTH_EVENTS];
+	int r = births_read(tx, org, subject, births, err), count = r;
+	if (r < 0)
+		return r;
+	for (int i = 0; i < count && limit > 0; i++) {
+		if (births[i].seq <= after)
+			continue;
+		if (!ret->items)
+			ret->items = mem_alloc(sizeof(births));
+		ret->items[ret->count++] = births[i];
+		limit--;
+	}
+	r = sql_query(tx, &st, err,
+		      "SELECT seq, subject, time_ms, type, reason, message, actor FROM events WHERE org "
+		      "= ? AND subject = ? "
+		      "AND seq > ? ORDER BY seq LIMIT ?",
+		      "ssii", org, subject, after, limit);
+	size_t cap = ret->items ? JOB_BIRTH_EVENTS : 0;
 	while (r >= 0 && (r = sql_step(tx, st, err)) > 0) {
 		if (ret->count == cap) {
 			cap = cap ? cap * 2 : 16;

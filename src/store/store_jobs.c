@@ -34,33 +34,45 @@ static int count_add(struct store_tx *tx, const char *org, const char *state, in
 	return r < 0 ? r : 0;
 }
 
-int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
+int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct err *err)
 {
 	CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	json_write(spec, &text);
-	int r = sql_exec(tx, err,
-			 "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
-			 "attempt, cancel_requested, "
-			 "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
-			 "exit_signal, fail, "
-			 "output_uri) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-			 "ON CONFLICT DO NOTHING",
-			 "ssssssssidiiiiiiddss", job->id, job->org, job->user, job->spec.name, buf_str(&text),
-			 job_state_word(job->state), job->reason, job->message, job->attempt,
-			 (int)job->cancel_requested, job->created_ms, job->queued_ms, job->started_ms,
-			 job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
-			 fail_word(job->fail), job->output_uri);
+	int r = sql_exec(
+	    tx, err,
+	    "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
+	    "attempt, cancel_requested, "
+	    "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
+	    "exit_signal, fail, "
+	    "output_uri, born) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+	    "ON CONFLICT DO NOTHING",
+	    "ssssssssidiiiiiiddssd", job->id, job->org, job->user, job->spec.name, buf_str(&text),
+	    job_state_word(job->state), job->reason, job->message, job->attempt, (int)job->cancel_requested,
+	    job->created_ms, job->queued_ms, job->started_ms, job->running_ms, job->ended_ms,
+	    job->deadline_ms, job->exit_code, job->exit_signal, fail_word(job->fail), job->output_uri,
+	    job->state == JOB_QUEUED ? 2 : 1);
 	if (r == 0)
 		return err_set(err, ERR_EXISTS, "job '%s' exists already", job->id);
 	/* RETURNING would give each row a journal of its own, whose end is as dear as the transaction is
 	 * long. */
 	if (r > 0)
-		r = sql_int(tx, &job->seq, err, "SELECT seq FROM jobs WHERE id = ?", "s", job->id);
+		r = tx->ops->last_seq(tx, &job->seq, err);
 	if (r < 0)
 		return r;
 	job->version = 1;
-	return count_add(tx, job->org, job_state_word(job->state), 1, err);
+	return 0;
+}
+
+int store_jobs_count(struct store_tx *tx, const char *org, enum job_state state, int more, struct err *err)
+{
+	return more ? count_add(tx, org, job_state_word(state), more, err) : 0;
+}
+
+int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
+{
+	int r = store_job_insert_uncounted(tx, job, err);
+	return r < 0 ? r : store_jobs_count(tx, job->org, job->state, 1, err);
 }
 
 static bool holds(const char *state)

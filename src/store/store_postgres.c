@@ -258,6 +258,11 @@ static int postgres_changed(const struct sql_stmt *base)
 	return st_of(base)->changed;
 }
 
+static int postgres_last_seq(struct store_tx *tx, int64_t *ret, struct err *err)
+{
+	return sql_int(tx, ret, err, "SELECT lastval()", "");
+}
+
 static const char *postgres_column_text(struct sql_stmt *base, int column, size_t *ret_len)
 {
 	struct postgres_stmt *st = st_of(base);
@@ -545,6 +550,7 @@ const struct driver_ops driver_postgres = {
     .step = postgres_step,
     .reset = postgres_reset,
     .changed = postgres_changed,
+    .last_seq = postgres_last_seq,
     .column_int = postgres_column_int,
     .column_text = postgres_column_text,
     .control = postgres_control,

@@ -96,6 +96,13 @@ static const char *const steps[] = {
 	/* 10: which of several servers has the database; used on PostgreSQL */
 	"CREATE TABLE lease(one INTEGER PRIMARY KEY CHECK(one = 1), epoch INTEGER NOT NULL, address TEXT NOT NULL,"
 	"  backend INTEGER NOT NULL, renewed_ms INTEGER NOT NULL) STRICT;",
+
+	/* 11: how a job's history begins follows from its row: 1 = it was submitted, 2 = and queued, 0 = events say it.
+	   Two numbers are taken out of use, for those events. */
+	"ALTER TABLE jobs ADD COLUMN born INTEGER NOT NULL DEFAULT 0;"
+	"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('', '', 0, '', '', '', '');"
+	"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('', '', 0, '', '', '', '');"
+	"DELETE FROM events WHERE org = '' AND subject = '';",
 };
 /* clang-format on */
 

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "store/store_int.h"
 
-#define CHECKPOINT_PAGES 1000
+#define CHECKPOINT_PAGES 4000
 #define COPY_PAGES 64 /* in one go: a commit waits for so many */
 
 struct sqlite_db {
@@ -103,7 +103,7 @@ static int bound(struct sql_stmt *st, int rc, struct err *err)
 
 static int sqlite_bind_text(struct sql_stmt *st, int index, const char *text, struct err *err)
 {
-	return bound(st, sqlite3_bind_text(st_of(st), index, text, -1, SQLITE_TRANSIENT), err);
+	return bound(st, sqlite3_bind_text(st_of(st), index, text, -1, SQLITE_STATIC), err);
 }
 
 static int sqlite_bind_int(struct sql_stmt *st, int index, int64_t value, struct err *err)
@@ -127,6 +127,12 @@ static void sqlite_reset(struct sql_stmt *st)
 static int sqlite_changed(const struct sql_stmt *st)
 {
 	return sqlite3_changes(db_of(st->tx));
+}
+
+static int sqlite_last_seq(struct store_tx *tx, int64_t *ret, struct err *err)
+{
+	*ret = sqlite3_last_insert_rowid(db_of(tx));
+	return 0;
 }
 
 static int64_t sqlite_column_int(struct sql_stmt *st, int column)
@@ -250,9 +256,19 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+/* Counting what is allocated takes a lock with every allocation; nobody reads it. Connections are used by one
+ * thread at a time. */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int sqlite_open(struct store *s, const struct store_config *config, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite_db *d = MEM_NEW(struct sqlite_db);
+	pthread_once(&once, configure);
 	s->tx.db = d;
 	d->checkpoint_pages = config->checkpoint_pages ? config->checkpoint_pages : CHECKPOINT_PAGES;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -351,6 +367,7 @@ const struct driver_ops driver_sqlite = {
     .step = sqlite_step,
     .reset = sqlite_reset,
     .changed = sqlite_changed,
+    .last_seq = sqlite_last_seq,
     .column_int = sqlite_column_int,
     .column_text = sqlite_column_text,
     .control = sqlite_control,

@@ -50,7 +50,10 @@ static int fill_older(struct store_tx *tx, void *schema, struct err *err)
 		  "exit_code, exit_signal, fail, output_uri) VALUES('j1', 'old', 'ada', 'a', "
 		  "'{\"name\":\"a\",\"command\":[\"true\"]}', 'completed', '', '', 3, 1, 0, 1, 2, 3, 4, 5, "
 		  "0, 0, 0, "
-		  "'none', ''); INSERT INTO job_counts(org, state, count) VALUES('old', 'completed', 1)",
+		  "'none', ''); INSERT INTO job_counts(org, state, count) VALUES('old', 'completed', 1); "
+		  "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('old', "
+		  "'j1', 7, "
+		  "'Normal', 'submitted', 'submitted by ada', 'ada')",
 	    [3] = "INSERT INTO services(id, org, user, name, spec, state, reason, message, version, attempt, "
 		  "created_ms, ready_ms, deadline_ms, restarts, address) VALUES('m1', 'old', 'ada', 'm', "
 		  "'{\"name\":\"m\",\"uri\":\"fds://old/m/\"}', 'ready', '', '', 1, 1, 1, 2, 0, 0, '')",
@@ -68,9 +71,14 @@ static int read_older(struct store_tx *tx, void *schema, struct err *err)
 	assert_string_equal(key.user, "ada");
 	assert_int_equal(key.role, ROLE_MEMBER);
 	CLEANUP(job) struct job *job = NULL;
+	struct store_events events = {0};
 	if ((uintptr_t)schema >= 2) {
 		EXPECT_OK(store_job_get(tx, "old", "j1", &job, err), err);
 		assert_int_equal(job->ended_ms, 5);
+		EXPECT_OK(store_event_list(tx, "old", "j1", 0, 10, &events, err), err);
+		assert_int_equal(events.count, 1);
+		assert_int_equal(events.items[0].time_ms, 7);
+		store_events_done(&events);
 	}
 	CLEANUP(service) struct service *service = NULL;
 	if ((uintptr_t)schema >= 3) {

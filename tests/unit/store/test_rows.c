@@ -208,6 +208,7 @@ static int events(struct store_tx *tx, void *arg, struct err *err)
 {
 	CLEANUP(job) struct job *job = fixture_job("j1", "a");
 	struct store_events found = {0};
+	job->state = JOB_QUEUED;
 	EXPECT_OK(store_job_insert(tx, job, err), err);
 	for (int i = 0; i < STORE_EVENTS_PER_SUBJECT + 50; i++) {
 		struct event e = {
@@ -216,8 +217,12 @@ static int events(struct store_tx *tx, void *arg, struct err *err)
 		EXPECT_OK(store_event_insert(tx, "default", &e, err), err);
 	}
 	EXPECT_OK(store_event_list(tx, "default", "j1", 0, 2000, &found, err), err);
-	assert_int_equal(found.count, STORE_EVENTS_PER_SUBJECT);
-	assert_string_equal(found.items[0].message, "event 50");
+	assert_int_equal(found.count, STORE_EVENTS_PER_SUBJECT + JOB_BIRTH_EVENTS);
+	assert_string_equal(found.items[0].reason, "submitted");
+	assert_string_equal(found.items[1].reason, "queued");
+	assert_string_equal(found.items[JOB_BIRTH_EVENTS].message, "event 50");
+	for (size_t i = 1; i < found.count; i++)
+		assert_true(found.items[i - 1].seq < found.items[i].seq);
 	int64_t last = found.items[found.count - 2].seq;
 	store_events_done(&found);
 	EXPECT_OK(store_event_list(tx, "default", "j1", last, 2000, &found, err), err);
