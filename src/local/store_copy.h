@@ -33,7 +33,8 @@ struct store_put_stats {
 };
 /* 'seen' NULL: every file is put. Else those that have changed since they were put (store_seen.h); with
  * settled_ms only those that have not changed for so long, and what changes while it is read is left for
- * later; without, it is the last pass, and objects whose files have gone go as well. */
+ * later, except of TensorBoard's event files, of which what is there is put; without, it is the last pass,
+ * and objects whose files have gone go as well. */
 struct store_seen;
 struct store_put_how {
 	struct store_seen *seen;

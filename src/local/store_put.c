@@ -20,11 +20,11 @@
 /* Of a whole tree: holes cost their writer nothing, and the store all. */
 #define HOLES_BYTES_MAX ((int64_t)1 << 30)
 
-static int copy_in(const struct store_place *at, struct blob_put *put, int fd, struct err *err)
+static int copy_in(const struct store_place *at, struct blob_put *put, int fd, int64_t most, struct err *err)
 {
 	CLEANUP(free) char *block = mem_alloc(COPY_BYTES);
-	for (;;) {
-		ssize_t n = read(fd, block, COPY_BYTES);
+	while (most > 0) {
+		ssize_t n = read(fd, block, most < (int64_t)COPY_BYTES ? (size_t)most : COPY_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -34,18 +34,20 @@ static int copy_in(const struct store_place *at, struct blob_put *put, int fd, s
 		int r = at->store->ops->put_write(put, block, (size_t)n, err);
 		if (r < 0)
 			return r;
+		most -= n;
 	}
+	return 0;
 }
 
-/* All but the commit. */
+/* All but the commit, of the first 'most' bytes. */
 static int put_begin(const struct store_place *at, const char *key, const char *content_type, int fd,
-		     struct blob_put **ret, struct err *err)
+		     int64_t most, struct blob_put **ret, struct err *err)
 {
 	struct blob_put_options o = {.content_type = content_type, .expected_size = -1};
 	int r = at->store->ops->put_begin(at->store, at->org, at->bucket, key, &o, ret, err);
 	if (r < 0)
 		return r;
-	r = copy_in(at, *ret, fd, err);
+	r = copy_in(at, *ret, fd, most, err);
 	if (r < 0)
 		at->store->ops->put_abort(*ret);
 	return r;
@@ -56,7 +58,7 @@ int store_put_fd(const struct store_place *at, const char *key, const char *cont
 {
 	struct blob_put *put = NULL;
 	struct blob_info info;
-	int r = put_begin(at, key, content_type, fd, &put, err);
+	int r = put_begin(at, key, content_type, fd, INT64_MAX, &put, err);
 	return r < 0 ? r : at->store->ops->put_commit(put, &info, err);
 }
 
@@ -101,6 +103,14 @@ static bool is_settled(const struct walk *w, const struct stat *st)
 	return !w->how.settled_ms || w->now_ms - changed_ms >= w->how.settled_ms;
 }
 
+/* TensorBoard's event files are only ever added to, and their readers know a record that is not whole: what
+ * is there of them is worth something at any time. By their name, as TensorBoard finds them. */
+static bool is_appended(const char *key)
+{
+	const char *slash = strrchr(key, '/');
+	return strstr(slash ? slash + 1 : key, "tfevents") != NULL;
+}
+
 /* Files in memory only have no writing back: what is written to a mapping of them may leave no trace. */
 static bool keeps_times(int fd)
 {
@@ -112,23 +122,23 @@ static bool keeps_times(int fd)
 static int put_seen(struct walk *w, const char *key, int fd, const struct stat *st, struct err *err)
 {
 	struct store_seen *seen = w->how.seen;
-	bool is_last = !w->how.settled_ms;
+	bool is_last = !w->how.settled_ms, grows = !is_last && is_appended(key);
 	const struct blob_ops *ops = w->at->store->ops;
 	struct blob_put *put = NULL;
 	struct blob_info info;
 	struct stat after;
 	if (is_last)
 		store_seen_mark(seen, key);
-	if (!is_settled(w, st) || store_seen_has(seen, key, st, is_last ? w->at : NULL))
+	if ((!grows && !is_settled(w, st)) || store_seen_has(seen, key, st, is_last ? w->at : NULL))
 		return 0;
 	/* Pages that are mapped and dirty change without a trace in the file's times until they are written
 	 * back. */
 	if (!is_last && fsync(fd) < 0)
 		return 0;
-	int r = put_begin(w->at, key, "", fd, &put, err);
+	int r = put_begin(w->at, key, "", fd, grows ? st->st_size : INT64_MAX, &put, err);
 	if (r < 0)
 		return r;
-	bool has_changed = fstat(fd, &after) < 0 || !store_seen_same(st, &after);
+	bool has_changed = !grows && (fstat(fd, &after) < 0 || !store_seen_same(st, &after));
 	if (has_changed && !is_last) {
 		ops->put_abort(put);
 		return 0;

@@ -126,6 +126,28 @@ TEST(a_tree_that_changes_is_saved_as_it_settles)
 	close_place(&p);
 }
 
+TEST(an_event_file_is_saved_while_it_grows)
+{
+	struct place p = open_place();
+	struct store_seen *seen = store_seen_new();
+	const struct store_put_how settled = {.seen = seen, .settled_ms = 3600 * 1000}, last = {.seen = seen};
+	assert_int_equal(mkdirat(p.tree_fd, "tfevents.folder", 0755), 0);
+	write_file(&p, "events.out.tfevents.1.host", "one");
+	write_file(&p, "tfevents.folder/other", "one");
+	put_tree_how(&p, settled);
+	EXPECT_STR("young", content_of(&p, "out/events.out.tfevents.1.host"), "one");
+	EXPECT_STR("another file", content_of(&p, "out/tfevents.folder/other"), "");
+	write_file(&p, "events.out.tfevents.1.host", "one two");
+	put_tree_how(&p, settled);
+	EXPECT_STR("grown", content_of(&p, "out/events.out.tfevents.1.host"), "one two");
+	write_file(&p, "events.out.tfevents.1.host", "one two three");
+	put_tree_how(&p, last);
+	EXPECT_STR("whole", content_of(&p, "out/events.out.tfevents.1.host"), "one two three");
+	EXPECT_STR("all", content_of(&p, "out/tfevents.folder/other"), "one");
+	store_seen_free(seen);
+	close_place(&p);
+}
+
 /* Not every write shows in the times of a file. */
 TEST(what_is_written_to_a_mapping_is_not_missed)
 {
