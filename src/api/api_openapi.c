@@ -43,7 +43,9 @@ static const struct {
      "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"spec\"],\"properties\":{\"id\":{"
      "\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"org\":{\"type\":\"string\"},\"user\":{\"type\":"
      "\"string\"},\"state\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"message\":{\"type\":"
-     "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
+     "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"charged\":{\"type\":"
+     "\"integer\"},"
+     "\"retry_at_ms\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
      "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"spec\":{\"$ref\":"
      "\"#/components/schemas/JobSpec\"}}}"},
     {"Explanation",

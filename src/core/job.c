@@ -90,11 +90,12 @@ json_t *job_format(const struct job *job)
 	const struct {
 		const char *key;
 		int64_t value;
-	} times[] = {{"created_ms", job->created_ms}, {"queued_ms", job->queued_ms},
-		     {"started_ms", job->started_ms}, {"running_ms", job->running_ms},
-		     {"ended_ms", job->ended_ms},     {"deadline_ms", job->deadline_ms}};
-	for (size_t i = 0; i < ARRAY_LEN(times); i++)
-		json_object_set_new(j, times[i].key, json_integer(times[i].value));
+	} numbers[] = {{"charged", job->charged},	  {"created_ms", job->created_ms},
+		       {"queued_ms", job->queued_ms},	  {"started_ms", job->started_ms},
+		       {"running_ms", job->running_ms},	  {"ended_ms", job->ended_ms},
+		       {"deadline_ms", job->deadline_ms}, {"retry_at_ms", job->retry_at_ms}};
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		json_object_set_new(j, numbers[i].key, json_integer(numbers[i].value));
 	json_object_set_new(j, "exit", job_state_is_terminal(job->state) ? exit_format(job) : json_null());
 	json_object_set_new(j, "progress", progress_format(&job->progress));
 	json_object_set_new(j, "output_uri", json_string(job->output_uri));

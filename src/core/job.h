@@ -132,10 +132,13 @@ void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);
 int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err); /* into an initialised spec */
 json_t *job_spec_format(const struct job_spec *s); /* returns owned; only fields that are set */
-/* Is an attempt that ended with 'class' repeated, when it was number 'attempt' (from 1)? Preemption is no
- * fault of the job's and does not count against the limit. */
-bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t attempt);
-int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t attempt); /* before the one after 'attempt' */
+/* Does an end of this class count against the limit? Preemption is no fault of the job's. */
+bool fail_is_charged(enum fail_class c);
+/* Is an attempt that ended with 'class' repeated, when it was the job's charged one number 'charged' (from
+ * 1)? That of a preempted one is not looked at. */
+bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t charged);
+/* The wait before the attempt that follows charged one number 'charged'. */
+int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t charged);
 int64_t job_spec_retry_limit(const struct job_spec *s);
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret);
 extern const char *const job_spec_fields[]; /* NULL-terminated names, for help, completion and OpenAPI */
@@ -163,6 +166,9 @@ struct job {
 	int64_t seq;	   /* order of submission; cursor of lists */
 	int64_t version;   /* grows with every durable change */
 	int64_t attempt;   /* fencing token; 0 before the first start */
+	int64_t charged;   /* attempts that failed by themselves: what the retry's limit counts */
+	/* Unix time: the next attempt starts no earlier; 0 = at once */
+	int64_t retry_at_ms;
 	bool cancel_requested;
 	int64_t created_ms, queued_ms, started_ms, running_ms, ended_ms; /* Unix time; 0 = not yet */
 	int64_t deadline_ms; /* of the present state, Unix time; 0 in a terminal state or when none */

@@ -232,21 +232,21 @@ int64_t job_spec_retry_limit(const struct job_spec *s)
 	return s->retry.limit >= 0 ? s->retry.limit : s->max_retries;
 }
 
-bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t attempt)
+bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t charged)
 {
 	bool is_listed = !s->retry.on && fail_is_retried(class);
 	if (class == FAIL_NONE || class == FAIL_CANCELLED)
 		return false;
 	for (size_t i = 0; s->retry.on && s->retry.on[i]; i++)
 		is_listed |= !strcmp(s->retry.on[i], fail_word(class));
-	return is_listed && (class == FAIL_PREEMPTED || attempt <= job_spec_retry_limit(s));
+	return is_listed && (!fail_is_charged(class) || charged <= job_spec_retry_limit(s));
 }
 
-int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t attempt)
+int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t charged)
 {
 	const struct job_backoff *b = &s->retry.backoff;
 	int64_t ms = b->initial_ms;
-	for (int64_t i = 1; i < attempt && ms < b->max_ms && b->factor > 1; i++)
+	for (int64_t i = 1; i < charged && ms < b->max_ms && b->factor > 1; i++)
 		ms *= b->factor;
 	return ms < b->max_ms ? ms : b->max_ms;
 }

@@ -91,6 +91,11 @@ bool fail_is_retried(enum fail_class c)
 	return (unsigned)c < FAIL_COUNT && fail_retried[c];
 }
 
+bool fail_is_charged(enum fail_class c)
+{
+	return c != FAIL_NONE && c != FAIL_CANCELLED && c != FAIL_PREEMPTED;
+}
+
 const char *network_word(enum network_mode m)
 {
 	return m == NETWORK_NONE ? "none" : "egress";

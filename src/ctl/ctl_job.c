@@ -93,6 +93,17 @@ static void deadline_read(struct ctl_job *cj)
 	cj->deadline_at_ms = cj->job->deadline_ms ? ctl_now(cj->ctl) + left : 0;
 }
 
+/* The wait before a retry goes on where it was; a wall clock that jumped back does not make it longer than it
+ * could have been. */
+static void backoff_read(struct ctl_job *cj)
+{
+	int64_t left = cj->job->retry_at_ms - ctl_wall(cj->ctl);
+	int64_t most = job_spec_backoff_ms(&cj->job->spec, cj->job->charged);
+	most += most / 10;
+	if (cj->job->retry_at_ms && left > 0)
+		cj->not_before_ms = ctl_now(cj->ctl) + (left < most ? left : most);
+}
+
 struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 {
 	struct ctl_job *cj = MEM_NEW(struct ctl_job);
@@ -108,6 +119,7 @@ struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 	cj->want.id = job->id;
 	quota_count(c, job->org, job->user, 1);
 	deadline_read(cj);
+	backoff_read(cj);
 	job_place(cj);
 	job_dirty(cj);
 	return cj;
@@ -287,6 +299,7 @@ static void state_enter(struct job *job, enum job_state to, int64_t now_ms)
 	assert(job_state_may_move(job->state, to));
 	job->state = to;
 	job->deadline_ms = 0;
+	job->retry_at_ms = 0;
 	if (to == JOB_QUEUED) {
 		job->queued_ms = now_ms;
 		if (!job->attempt && job->spec.queue_timeout_ms)
@@ -383,18 +396,32 @@ static void end_record(struct job *after, const struct task_status *end)
 	after->fail = end->fail;
 }
 
-static void end_with_retry(struct ctl_job *cj, const struct task_status *end)
+/* What was stopped for others goes back to the queue at once; what failed by itself waits, longer each time.
+ */
+static void end_with_retry(struct ctl_job *cj, const struct task_status *end, int64_t charged)
 {
 	struct job_move *m = move_begin(cj, JOB_QUEUED, "retry");
+	struct job *after = &m->after;
 	char wait[32];
-	int64_t backoff = job_spec_backoff_ms(&cj->job->spec, cj->job->attempt);
+	after->charged = charged;
+	if (!fail_is_charged(end->fail)) {
+		cj->not_before_ms = 0;
+		snprintf(after->message, sizeof(after->message),
+			 "attempt %lld ended (%s): %.300s; it counts against no limit and waits for its turn "
+			 "again",
+			 (long long)after->attempt, fail_word(end->fail), end->message);
+		move_commit(m, "controller");
+		return;
+	}
+	int64_t backoff = job_spec_backoff_ms(&cj->job->spec, charged);
 	backoff += (int64_t)rng_below(cj->ctl->config.rng, (uint64_t)backoff / 10 + 1);
 	unit_format_duration(backoff, wait);
 	cj->not_before_ms = ctl_now(cj->ctl) + backoff;
-	snprintf(m->after.message, sizeof(m->after.message),
-		 "attempt %lld of %lld ended (%s): %.300s; the next one starts in %s",
-		 (long long)cj->job->attempt, (long long)job_spec_retry_limit(&cj->job->spec) + 1,
-		 fail_word(end->fail), end->message, wait);
+	after->retry_at_ms = ctl_wall(cj->ctl) + backoff;
+	snprintf(after->message, sizeof(after->message),
+		 "attempt %lld of %lld ended (%s): %.300s; the next one starts in %s", (long long)charged,
+		 (long long)job_spec_retry_limit(&cj->job->spec) + 1, fail_word(end->fail), end->message,
+		 wait);
 	move_commit(m, "controller");
 }
 
@@ -402,8 +429,9 @@ static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 {
 	bool was_cancelled =
 	    end->fail == FAIL_CANCELLED || (cj->job->cancel_requested && end->fail != FAIL_NONE);
-	if (!was_cancelled && job_spec_retries(&cj->job->spec, end->fail, cj->job->attempt)) {
-		end_with_retry(cj, end);
+	int64_t charged = cj->job->charged + (!was_cancelled && fail_is_charged(end->fail));
+	if (!was_cancelled && job_spec_retries(&cj->job->spec, end->fail, charged)) {
+		end_with_retry(cj, end, charged);
 		return;
 	}
 	enum job_state to = end->fail == FAIL_NONE ? JOB_COMPLETED
@@ -414,6 +442,7 @@ static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 						   : fail_word(end->fail);
 	struct job_move *m = move_begin(cj, to, reason);
 	end_record(&m->after, end);
+	m->after.charged = charged;
 	if (to == JOB_CANCELLED)
 		m->after.fail = FAIL_CANCELLED;
 	snprintf(m->after.message, sizeof(m->after.message), "%s", to == JOB_CANCELLED ? "" : end->message);

@@ -12,7 +12,8 @@
 #define JOB_COLUMNS                                                                                          \
 	"seq, id, org, user, spec, state, reason, message, version, attempt, cancel_requested, created_ms, " \
 	"queued_ms, "                                                                                        \
-	"started_ms, running_ms, ended_ms, deadline_ms, exit_code, exit_signal, fail, output_uri"
+	"started_ms, running_ms, ended_ms, deadline_ms, exit_code, exit_signal, fail, output_uri, "          \
+	"charged, retry_at_ms"
 /* A list of words would be made into a table of its own with every statement. */
 #define JOB_LIVE "ended_ms = 0"
 
@@ -118,13 +119,13 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 	r = sql_exec(
 	    tx, err,
 	    "UPDATE jobs SET state = ?, reason = ?, message = ?, version = ?, attempt = ?, cancel_requested "
-	    "= ?, "
+	    "= ?, charged = ?, retry_at_ms = ?, "
 	    "queued_ms = ?, started_ms = ?, running_ms = ?, ended_ms = ?, deadline_ms = ?, exit_code = ?, "
 	    "exit_signal = ?, fail = ? WHERE id = ? AND version = ? AND attempt <= ? AND " JOB_LIVE,
-	    "sssiidiiiiiddssii", after, job->reason, job->message, job->version, job->attempt,
-	    (int)job->cancel_requested, job->queued_ms, job->started_ms, job->running_ms, job->ended_ms,
-	    job->deadline_ms, job->exit_code, job->exit_signal, fail_word(job->fail), job->id, version_before,
-	    job->attempt);
+	    "sssiidiiiiiiiddssii", after, job->reason, job->message, job->version, job->attempt,
+	    (int)job->cancel_requested, job->charged, job->retry_at_ms, job->queued_ms, job->started_ms,
+	    job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code, job->exit_signal,
+	    fail_word(job->fail), job->id, version_before, job->attempt);
 	if (r == 0)
 		return err_set(err, ERR_CONFLICT, "job '%s' has moved meanwhile (it is %s)", job->id, before);
 	if (r < 0 || strcmp(before, after) == 0)
@@ -167,6 +168,8 @@ static int job_read(struct sql_stmt *st, struct job **ret, struct err *err)
 	job->exit_signal = (int)sql_column_int(st, 18);
 	sql_text(st, 19, fail, sizeof(fail));
 	sql_text(st, 20, job->output_uri, sizeof(job->output_uri));
+	job->charged = sql_column_int(st, 21);
+	job->retry_at_ms = sql_column_int(st, 22);
 	job->progress = PROGRESS_NONE;
 	if (job_read_spec(st, 4, &job->spec, err) < 0 || job_state_parse(state, &job->state, err) < 0)
 		return err_set(err, ERR_INTERNAL, "the row of job '%s' cannot be read: %s", job->id,

@@ -103,6 +103,13 @@ static const char *const steps[] = {
 	"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('', '', 0, '', '', '', '');"
 	"INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('', '', 0, '', '', '', '');"
 	"DELETE FROM events WHERE org = '' AND subject = '';",
+
+	/* 12: what counts against a job's retries, and when the next attempt may start. Of what lives, every
+	 * attempt that has ended counts, as it did until now. */
+	"ALTER TABLE jobs ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE jobs ADD COLUMN retry_at_ms INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE jobs SET charged = attempt WHERE ended_ms = 0 AND state = 'queued';"
+	"UPDATE jobs SET charged = attempt - 1 WHERE ended_ms = 0 AND attempt > 0 AND state <> 'queued';",
 };
 /* clang-format on */
 

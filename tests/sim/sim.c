@@ -289,13 +289,19 @@ void sim_until_idle(struct sim *s, int64_t max_ms)
 
 /* ---- invariants ---- */
 
+/* It failed by the end of an attempt, not while it waited. */
+static bool is_of_attempt(const struct job *job)
+{
+	return strcmp(job->reason, fail_word(job->fail)) == 0 && job->fail != FAIL_DEPENDENCY;
+}
+
 /* What a job's own history says that it held, against what the accounting says. */
 static int check_usage_of(struct store_tx *tx, const struct job *job, struct err *err)
 {
 	struct store_events history = {0};
 	struct usage_rows rows = {0};
 	struct usage told = {0};
-	int64_t started_ms = 0;
+	int64_t started_ms = 0, charged = 0;
 	bool is_held = false;
 	struct usage_query q = {.org = job->org, .owner = job->id, .last_day = INT64_C(1) << 30};
 	int r = store_event_list(tx, job->org, job->id, 0, STORE_EVENTS_PER_SUBJECT, &history, err);
@@ -303,6 +309,7 @@ static int check_usage_of(struct store_tx *tx, const struct job *job, struct err
 		const struct event *e = &history.items[i];
 		bool ends = strcmp(e->reason, "retry") == 0 || strcmp(e->reason, "completed") == 0 ||
 			    strcmp(e->reason, "failed") == 0 || strcmp(e->reason, "cancelled") == 0;
+		charged += strcmp(e->reason, "retry") == 0 && !strstr(e->message, "(preempted)");
 		if (strcmp(e->reason, "starting") == 0) {
 			started_ms = e->time_ms;
 			is_held = true;
@@ -323,6 +330,13 @@ static int check_usage_of(struct store_tx *tx, const struct job *job, struct err
 		    "'%s' held %lld mcpu ms in %lld attempts by its history, %lld in %lld by the accounting",
 		    job->id, (long long)told.cpu_milli_ms, (long long)told.attempts,
 		    (long long)kept.cpu_milli_ms, (long long)kept.attempts);
+	int64_t last = job->state == JOB_FAILED && fail_is_charged(job->fail) && is_of_attempt(job);
+	if (r >= 0 && history.count < STORE_EVENTS_PER_SUBJECT && job->charged != charged + last)
+		r = err_set(err, ERR_STATE, "'%s' was charged %lld attempts, its history says %lld", job->id,
+			    (long long)job->charged, (long long)(charged + last));
+	if (r >= 0 && job->charged > job_spec_retry_limit(&job->spec) + 1)
+		r = err_set(err, ERR_STATE, "'%s' was charged %lld attempts, more than it may have", job->id,
+			    (long long)job->charged);
 	store_events_done(&history);
 	usage_rows_done(&rows);
 	return r < 0 ? r : 0;

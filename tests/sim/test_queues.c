@@ -101,6 +101,31 @@ TEST(a_preempted_job_is_found_again_after_a_crash)
 	sim_free(s);
 }
 
+/* Stopped for others three times, and every second attempt fails by itself. */
+TEST(preemption_uses_up_no_retry)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "spot", (struct sim_plan){.run_ms = 100 * SEC, .fail = FAIL_USER, .fails = 4});
+	sim_plan_set(s, "urgent", (struct sim_plan){.run_ms = SEC});
+	sim_submit(s, "spot", .cpu_milli = 4000, .priority = 10, .max_retries = 1,
+		   .more = "{\"preemptible\": true}");
+	for (int64_t attempt = 1; attempt <= 3; attempt++) {
+		while (sim_get(s, NULL, "spot").attempt < attempt)
+			sim_step(s);
+		sim_until_state(s, "spot", JOB_RUNNING);
+		sim_run(s, 5 * SEC);
+		sim_submit(s, "urgent", .cpu_milli = 4000, .priority = 90);
+		sim_until_state(s, "urgent", JOB_COMPLETED);
+		sim_crash(s); /* what was charged is in the row */
+		sim_start(s);
+	}
+	sim_until_state(s, "spot", JOB_COMPLETED); /* the fourth fails by itself, the fifth does not */
+	EXPECT_STARTS(s, "spot", 5);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
 TEST(a_quota_without_borrowing_is_the_end)
 {
 	struct sim *s = sim_new();

@@ -69,6 +69,10 @@ static void act_submit(struct day *d)
 			 conditions[below(d, ARRAY_LEN(conditions))]);
 		i->o.more = i->more;
 	}
+	if (!i->o.more && below(d, 3) == 0) {
+		snprintf(i->more, sizeof(i->more), "{\"preemptible\": true}");
+		i->o.more = i->more;
+	}
 	intent_send(d, i);
 }
 

@@ -48,6 +48,45 @@ TEST(a_job_is_retried_up_to_its_limit)
 	sim_free(s);
 }
 
+TEST(a_restart_neither_cuts_the_wait_before_a_retry_short_nor_begins_it_anew)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER, .fails = 1});
+	sim_submit(s, "a",
+		   .more =
+		       "{\"retry\": {\"limit\": 1, \"backoff\": {\"initial\": \"10m\", \"max\": \"1h\"}}}");
+	while (sim_get(s, NULL, "a").attempt < 1 || sim_get(s, NULL, "a").state != JOB_QUEUED)
+		sim_step(s);
+	for (int restart = 0; restart < 4; restart++) {
+		sim_crash(s);
+		sim_run(s, 60 * SEC);
+		sim_start(s);
+		sim_run(s, 60 * SEC);
+		EXPECT_STATE(s, "a", JOB_QUEUED);
+		EXPECT_STARTS(s, "a", 1);
+	}
+	sim_run(s, 240 * SEC); /* 12 of the 10 to 11 minutes */
+	sim_until_state(s, "a", JOB_COMPLETED);
+	EXPECT_STARTS(s, "a", 2);
+	sim_free(s);
+}
+
+TEST(a_clock_that_jumped_back_makes_no_wait_longer)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER, .fails = 1});
+	sim_submit(s, "a", .max_retries = 1);
+	while (sim_get(s, NULL, "a").attempt < 1 || sim_get(s, NULL, "a").state != JOB_QUEUED)
+		sim_step(s);
+	sim_crash(s);
+	s->wall_offset_ms -= 24 * 3600 * SEC;
+	sim_start(s);
+	sim_run(s, 30 * SEC);
+	EXPECT_STARTS(s, "a", 2);
+	sim_until_state(s, "a", JOB_COMPLETED);
+	sim_free(s);
+}
+
 TEST(the_classes_that_are_retried_are_the_specifications)
 {
 	struct sim *s = sim_new();

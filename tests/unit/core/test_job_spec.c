@@ -54,6 +54,7 @@ TEST(a_failure_is_repeated_by_the_rules_of_its_class)
 	} rows[] = {
 	    {"{\"module\":\"a\"}", FAIL_USER, 1, false},
 	    {"{\"module\":\"a\"}", FAIL_PREEMPTED, 9, true},
+	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_LOST, 2, true},
 	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_USER, 2, true},
 	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_USER, 3, false},
 	    {"{\"module\":\"a\",\"max_retries\":2}", FAIL_HUNG, 1, true},

@@ -50,7 +50,11 @@ static int fill_older(struct store_tx *tx, void *schema, struct err *err)
 		  "exit_code, exit_signal, fail, output_uri) VALUES('j1', 'old', 'ada', 'a', "
 		  "'{\"name\":\"a\",\"command\":[\"true\"]}', 'completed', '', '', 3, 1, 0, 1, 2, 3, 4, 5, "
 		  "0, 0, 0, "
-		  "'none', ''); INSERT INTO job_counts(org, state, count) VALUES('old', 'completed', 1); "
+		  "'none', ''), ('j2', 'old', 'ada', 'b', '{\"name\":\"b\",\"command\":[\"true\"]}', "
+		  "'queued', '', "
+		  "'', 3, 2, 0, 1, 2, 3, 4, 0, 0, -1, 0, 'none', ''); INSERT INTO job_counts(org, state, "
+		  "count) "
+		  "VALUES('old', 'completed', 1), ('old', 'queued', 1); "
 		  "INSERT INTO events(org, subject, time_ms, type, reason, message, actor) VALUES('old', "
 		  "'j1', 7, "
 		  "'Normal', 'submitted', 'submitted by ada', 'ada')",
@@ -70,7 +74,7 @@ static int read_older(struct store_tx *tx, void *schema, struct err *err)
 	EXPECT_OK(store_key_find(tx, "k1", &key, err), err);
 	assert_string_equal(key.user, "ada");
 	assert_int_equal(key.role, ROLE_MEMBER);
-	CLEANUP(job) struct job *job = NULL;
+	CLEANUP(job) struct job *job = NULL, *waits = NULL;
 	struct store_events events = {0};
 	if ((uintptr_t)schema >= 2) {
 		EXPECT_OK(store_job_get(tx, "old", "j1", &job, err), err);
@@ -79,6 +83,8 @@ static int read_older(struct store_tx *tx, void *schema, struct err *err)
 		assert_int_equal(events.count, 1);
 		assert_int_equal(events.items[0].time_ms, 7);
 		store_events_done(&events);
+		EXPECT_OK(store_job_get(tx, "old", "j2", &waits, err), err);
+		assert_int_equal(waits->charged, (uintptr_t)schema < 12 ? 2 : 0);
 	}
 	CLEANUP(service) struct service *service = NULL;
 	if ((uintptr_t)schema >= 3) {

@@ -65,6 +65,29 @@ TEST(a_move_needs_the_version_the_attempt_and_a_live_row)
 	IN_STORE(guards);
 }
 
+static int budget(struct store_tx *tx, void *arg, struct err *err)
+{
+	CLEANUP(job) struct job *job = fixture_job("j1", "a");
+	CLEANUP(job) struct job *read = NULL;
+	EXPECT_OK(store_job_insert(tx, job, err), err);
+	job->version = 2;
+	job->attempt = 5;
+	job->state = JOB_QUEUED;
+	job->charged = 3;
+	job->retry_at_ms = 123456789012;
+	EXPECT_OK(store_job_update(tx, job, 1, err), err);
+	EXPECT_OK(store_job_get(tx, "default", "j1", &read, err), err);
+	assert_int_equal(read->attempt, 5);
+	assert_int_equal(read->charged, 3);
+	assert_int_equal(read->retry_at_ms, 123456789012);
+	return 0;
+}
+
+TEST(a_move_keeps_what_was_charged_and_when_the_next_attempt_may_start)
+{
+	IN_STORE(budget);
+}
+
 static void count_into(void *arg, const char *org, enum job_state state, int64_t count)
 {
 	((int64_t *)arg)[state] = count;
