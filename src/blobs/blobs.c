@@ -25,6 +25,7 @@ static void threads_stop(struct blobs *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->compactor, NULL);
 	pthread_join(b->thread, NULL);
+	hasher_stop(&b->hasher);
 }
 
 static void blobs_close(struct blob_store *s)
@@ -180,8 +181,14 @@ static int open_parts(struct blobs *b, const char *data_folder, bool *ret_old, s
 
 static int start_threads(struct blobs *b, struct err *err)
 {
-	int r = pthread_create(&b->thread, NULL, commit_thread, b);
+	int r = hasher_start(&b->hasher, err);
+	if (r < 0) {
+		b->next_seq = 0;
+		return r;
+	}
+	r = pthread_create(&b->thread, NULL, commit_thread, b);
 	if (r != 0) {
+		hasher_stop(&b->hasher);
 		b->next_seq = 0;
 		return err_sys(err, r, "cannot start a thread");
 	}
@@ -191,6 +198,7 @@ static int start_threads(struct blobs *b, struct err *err)
 	b->stopping = true;
 	pthread_cond_broadcast(&b->wake);
 	pthread_join(b->thread, NULL);
+	hasher_stop(&b->hasher);
 	b->next_seq = 0;
 	return err_sys(err, r, "cannot start a thread");
 }

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <nettle/md5.h>
+#include "base/digest.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rng.h"
@@ -39,8 +41,33 @@ struct usage {						/* of an organisation */
 	int64_t objects, bytes, max_objects, max_bytes; /* maxima: -1 = none */
 };
 
+/* blobs_hash.c: blocks of uploads that are hashed while the next is written */
+enum hash_state { HASH_IDLE, HASH_QUEUED, HASH_RUNNING };
+struct hash_job {
+	struct list node;
+	enum hash_state state; /* under the lock */
+	struct md5_ctx *md5;   /* views, as 'data'; NULL = not that one */
+	struct digest *digest;
+	const char *data;
+	size_t len;
+	int fd; /* of the file whose bytes from flush_from on are to be on their way; flush_len 0 = none */
+	int64_t flush_from, flush_len;
+};
+struct hasher {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake, finished;
+	struct list queue;
+	bool is_running, stopping;
+};
+int hasher_start(struct hasher *h, struct err *err);
+void hasher_stop(struct hasher *h);		       /* of one that never ran nothing */
+void hash_begin(struct hasher *h, struct hash_job *j); /* keeps j and what it names until hash_end */
+void hash_end(struct hasher *h, struct hash_job *j);   /* done when it returns; of an idle one nothing */
+
 struct blobs {
 	struct blob_store base;
+	struct hasher hasher;
 	char *root; /* path of the folder */
 	int root_fd, lock_fd, files_fd, segments_fd;
 	atomic_uint_fast64_t next_file;

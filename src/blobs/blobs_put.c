@@ -12,6 +12,9 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
+#define BLOCK_BYTES (256 * 1024)
+#define FLUSH_BYTES (8 << 20) /* of a file that are sent to the disk before its end */
+
 struct blob_put {
 	struct blobs *store;
 	struct change *change;
@@ -21,6 +24,11 @@ struct blob_put {
 	enum blob_hash etag;
 	struct digest digest;
 	struct md5_ctx md5;
+	char *block,
+	    *hashed; /* owned, BLOCK_BYTES, once it is in a file: the one that fills, the one before */
+	size_t filled;
+	struct hash_job job; /* of 'hashed' */
+	int64_t flushed;
 	bool in_file; /* parts are, whatever their size: an object can be made of files only */
 	bool failed;  /* a write failed: nothing can be committed */
 };
@@ -29,6 +37,9 @@ void put_abort(struct blob_put *p)
 {
 	if (!p)
 		return;
+	hash_end(&p->store->hasher, &p->job);
+	free(p->block);
+	free(p->hashed);
 	file_abort(p->store, &p->file);
 	change_free(p->change);
 	free(p);
@@ -138,14 +149,62 @@ static void hash(struct blob_put *p, const void *data, size_t len)
 		digest_update(&p->digest, data, len);
 }
 
+/* The block goes to the file and, beside that, to be hashed. */
+static int write_block(struct blob_put *p, struct err *err)
+{
+	struct hash_job *j = &p->job;
+	char *block = p->block;
+	hash_end(&p->store->hasher, j);
+	p->block = p->hashed;
+	p->hashed = block;
+	*j = (struct hash_job){.data = block, .len = p->filled, .fd = p->file.fd};
+	j->md5 = p->etag == BLOB_HASH_MD5 ? &p->md5 : NULL;
+	j->digest = p->etag == BLOB_HASH_SHA256 || p->expected_sha256[0] ? &p->digest : NULL;
+	if (p->file.size_bytes - p->flushed >= FLUSH_BYTES) {
+		j->flush_from = p->flushed;
+		j->flush_len = p->file.size_bytes - p->flushed;
+		p->flushed = p->file.size_bytes;
+	}
+	p->filled = 0;
+	hash_begin(&p->store->hasher, j);
+	return file_write(&p->file, block, j->len, err);
+}
+
+static int add(struct blob_put *p, const char *data, size_t len, struct err *err)
+{
+	int r = 0;
+	while (len && r == 0) {
+		size_t n = BLOCK_BYTES - p->filled < len ? BLOCK_BYTES - p->filled : len;
+		memcpy(p->block + p->filled, data, n);
+		p->filled += n;
+		data += n;
+		len -= n;
+		if (p->filled == BLOCK_BYTES)
+			r = write_block(p, err);
+	}
+	return r;
+}
+
+/* Also of an empty part, which is in a file like the others. */
 static int spill(struct blob_put *p, struct err *err)
 {
 	struct buf *small = &p->change->data;
 	p->in_file = true;
-	int r = p->file.id ? 0 : file_begin(p->store, &p->file, err);
-	if (r == 0 && small->len)
-		r = file_write(&p->file, small->data, small->len, err);
+	int r = file_begin(p->store, &p->file, err);
+	if (r < 0)
+		return r;
+	p->block = mem_alloc(BLOCK_BYTES);
+	p->hashed = mem_alloc(BLOCK_BYTES);
+	r = small->len ? add(p, small->data, small->len, err) : 0;
 	buf_done(small);
+	return r;
+}
+
+/* All that was added is in the file and hashed. */
+static int drain(struct blob_put *p, struct err *err)
+{
+	int r = p->filled ? write_block(p, err) : 0;
+	hash_end(&p->store->hasher, &p->job);
 	return r;
 }
 
@@ -167,12 +226,11 @@ int put_write(struct blob_put *p, const void *data, size_t len, struct err *err)
 	else if (!p->file.id)
 		r = spill(p, err);
 	if (r == 0 && !is_small)
-		r = file_write(&p->file, data, len, err);
+		r = add(p, data, len, err);
 	if (r < 0) {
 		p->failed = true;
 		return err_wrap(err, "uploading '%s'", c->key);
 	}
-	hash(p, data, len);
 	c->object.info.size_bytes += (int64_t)len;
 	return 0;
 }
@@ -213,9 +271,15 @@ static int check_received(struct blob_put *p, struct err *err)
 static int finish(struct blob_put *p, struct err *err)
 {
 	struct object *o = &p->change->object;
-	int r = check_received(p, err);
-	if (r == 0 && p->in_file && !p->file.id)
-		r = spill(p, err); /* an empty part */
+	int r = 0;
+	if (!p->in_file)
+		hash(p, p->change->data.data, p->change->data.len);
+	else if (!p->file.id)
+		r = spill(p, err);
+	if (r == 0 && p->in_file)
+		r = drain(p, err);
+	if (r == 0)
+		r = check_received(p, err);
 	if (r == 0 && p->file.id)
 		r = file_finish(p->store, &p->file, err);
 	if (r < 0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/digest.h"
 
 #define WRITERS 4
 #define ROUNDS 40
@@ -109,6 +110,52 @@ TEST(one_key_written_by_many_is_always_whole)
 	assert_int_equal(count_files(dir), 0);
 	CLEANUP(free) char *keys = store_keys(s, "", NULL, 0, 10);
 	assert_string_equal(keys, "one");
+}
+
+/* Blocks are hashed beside: what many upload at once, in odd pieces, some of it given up, has the right
+ * hashes.
+ */
+static void *put_large(void *arg)
+{
+	struct worker *w = arg;
+	enum { SIZE = 1500000, PIECE = 7001 };
+	char *content = mem_alloc(SIZE);
+	for (int i = 0; i < 6; i++) {
+		struct err err = ERR_INIT;
+		struct blob_put *put = NULL;
+		struct blob_info info;
+		char key[32], sha256[DIGEST_HEX_LEN + 1];
+		size_t size = (size_t)(SIZE - 1000 * i - w->number);
+		memset(content, 'a' + w->number + i, SIZE);
+		snprintf(key, sizeof(key), "large/%d", w->number);
+		digest_of(content, size, sha256);
+		struct blob_put_options o = {.expected_size = (int64_t)size,
+					     .expected_sha256 = sha256,
+					     .etag = i % 2 ? BLOB_HASH_MD5 : BLOB_HASH_SHA256};
+		int r = w->store->ops->put_begin(w->store, ORG, BUCKET, key, &o, &put, &err);
+		for (size_t at = 0; at < size && r >= 0; at += PIECE)
+			r = w->store->ops->put_write(put, content + at, size - at < PIECE ? size - at : PIECE,
+						     &err);
+		if (r >= 0 && i % 3 == 2) {
+			w->store->ops->put_abort(put);
+			continue;
+		}
+		if (r < 0 || w->store->ops->put_commit(put, &info, &err) < 0)
+			note_failure(w, &err);
+	}
+	free(content);
+	return NULL;
+}
+
+TEST(large_objects_that_come_at_the_same_time_are_hashed_right)
+{
+	const char *dir = test_dir();
+	CLEANUP(store) struct blob_store *s = store_open(dir);
+	void *(*fns[WRITERS])(void *);
+	for (int i = 0; i < WRITERS; i++)
+		fns[i] = put_large;
+	run_workers(s, fns, WRITERS);
+	assert_int_equal(count_files(dir), WRITERS);
 }
 
 TEST(keys_come_and_go_at_the_same_time)
