@@ -95,6 +95,8 @@ int api_list_query(const struct http_exchange *x, struct ctl_list_query *ret, st
 void api_reply_events(void *arg, const struct event *events, size_t count, const struct err *err);
 
 /* api_logs.c: the log of a job's attempts or of a service. */
+/* "task" of the query: one that the job has. ERR_NOT_FOUND, ERR_INVALID. */
+int api_task_index(struct http_exchange *x, const struct job *job, int64_t *ret, struct err *err);
 void api_job_logs(struct http_exchange *x, void *app);
 void api_model_logs(struct http_exchange *x, void *app);
 extern const struct http_param api_log_params[], api_model_log_params[];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "core/store_layout.h"
 
 #define METRICS_BYTES_MAX (32 * 1024 * 1024)
 
@@ -325,8 +326,9 @@ static void job_found_metrics(void *arg, const struct ctl_result *result, const 
 {
 	struct http_exchange *x = arg;
 	struct err bad = ERR_INIT;
-	int64_t attempt = 0;
-	if (err->code || http_query_int(x, "attempt", 0, INT32_MAX, &attempt, &bad) < 0) {
+	int64_t attempt = 0, task = 0;
+	if (err->code || http_query_int(x, "attempt", 0, INT32_MAX, &attempt, &bad) < 0 ||
+	    api_task_index(x, result->job, &task, &bad) < 0) {
 		http_reply_error(x, err->code ? err : &bad);
 		return;
 	}
@@ -334,8 +336,8 @@ static void job_found_metrics(void *arg, const struct ctl_result *result, const 
 	m->x = x;
 	m->api = x->app;
 	attempt = attempt ? attempt : result->job->attempt;
-	ctl_job_task_name(result->job, attempt, m->task);
-	snprintf(m->key, sizeof(m->key), "jobs/%s/metrics/%lld.json", result->job->id, (long long)attempt);
+	ctl_job_task_name(result->job, attempt, task, m->task);
+	store_task_key(result->job->id, "metrics", attempt, task, "json", m->key);
 	api_work(m->api, read_metrics, metrics_known, m);
 }
 
@@ -352,7 +354,9 @@ static const struct http_param list_params[] = {
     {"before", "integer", "only jobs submitted before this one: 'next' of the page before"},
     {NULL}};
 static const struct http_param event_params[] = {{"after", "integer", "only events after this seq"}, {NULL}};
-static const struct http_param metric_params[] = {{"attempt", "integer", "default the newest"}, {NULL}};
+static const struct http_param metric_params[] = {{"attempt", "integer", "default the newest"},
+						  {"task", "integer", "which one, from 0; default 0"},
+						  {NULL}};
 
 const struct http_route api_job_routes[] = {
     {"POST", "/api/v1/jobs", HTTP_MEMBER, HTTP_BODY_JSON, CORE_SPEC_BYTES_MAX, post_job, "jobs",

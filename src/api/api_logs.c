@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "core/store_layout.h"
 
 #define LOG_BLOCK_BYTES 65536
 #define FOLLOW_POLL_MS 200 /* only while the task is alive and the reader has everything */
@@ -27,8 +28,9 @@ struct log_stream {
 	bool cut; /* before the first bytes were there: the key is worth nothing any more */
 	char owner[16];
 	bool is_job, follow;
-	int64_t slot;	 /* of a model's replica; -1 = the first there is */
-	int64_t attempt; /* being read */
+	int64_t slot;	      /* of a model's replica; -1 = the first there is */
+	int64_t index, tasks; /* of a job: which task of how many */
+	int64_t attempt;      /* being read */
 	int64_t offset, tail;
 	/* As last heard of the owner. */
 	int64_t newest_attempt;
@@ -45,6 +47,7 @@ struct log_stream {
 const struct http_param api_log_params[] = {{"offset", "integer", "first byte; default 0"},
 					    {"follow", "integer", "1: go on until the end of the job"},
 					    {"attempt", "integer", "default the newest"},
+					    {"task", "integer", "which one, from 0; default 0"},
 					    {"tail", "integer", "only the last bytes, this many"},
 					    {NULL}};
 const struct http_param api_model_log_params[] = {
@@ -142,15 +145,18 @@ static void log_read(struct log_stream *l)
 		struct job job = {0};
 		snprintf(job.id, sizeof(job.id), "%s", l->owner);
 		job.attempt = l->attempt;
-		ctl_job_task_name(&job, l->attempt, l->task);
+		job.spec.tasks = l->tasks;
+		ctl_job_task_name(&job, l->attempt, l->index, l->task);
 	} else {
 		struct replica r = {.slot = l->slot, .attempt = l->attempt};
 		struct service s = {0};
 		snprintf(s.id, sizeof(s.id), "%s", l->owner);
 		ctl_service_task_name(&s, &r, l->task);
 	}
-	snprintf(l->key, sizeof(l->key), "%s/%s/logs/%lld.log", l->is_job ? "jobs" : "models", l->owner,
-		 (long long)l->attempt);
+	if (l->is_job)
+		store_task_key(l->owner, "logs", l->attempt, l->index, "log", l->key);
+	else
+		snprintf(l->key, sizeof(l->key), "models/%s/logs/%lld.log", l->owner, (long long)l->attempt);
 	api_work(l->api, read_block, log_done, l);
 }
 
@@ -249,6 +255,7 @@ static void log_timer(void *arg)
 static void learn_job(struct log_stream *l, const struct job *job)
 {
 	l->newest_attempt = job->attempt;
+	l->tasks = job->spec.tasks;
 	l->ended = job_state_is_terminal(job->state);
 	l->alive = job->state == JOB_STARTING || job->state == JOB_RUNNING;
 }
@@ -290,6 +297,15 @@ static void log_heard(void *arg, const struct job *job, const struct service *se
 }
 
 /* ---- the calls ---- */
+
+int api_task_index(struct http_exchange *x, const struct job *job, int64_t *ret, struct err *err)
+{
+	int r = http_query_int(x, "task", 0, JOB_TASKS_MAX - 1, ret, err);
+	if (r == 0 && *ret > 0 && *ret >= job->spec.tasks)
+		return err_set(err, ERR_NOT_FOUND, "there is no task %lld, the job has %lld, from 0",
+			       (long long)*ret, (long long)job->spec.tasks);
+	return r;
+}
 
 static void log_cut(void *arg)
 {
@@ -348,7 +364,7 @@ static void log_begin(void *arg, const struct ctl_result *result, const struct e
 		learn_job(l, result->job);
 	else
 		learn_service(l, result->service);
-	if (log_query(l, &err) < 0) {
+	if ((l->is_job && api_task_index(x, result->job, &l->index, &err) < 0) || log_query(l, &err) < 0) {
 		http_reply_error(x, &err);
 		log_stream_free(l);
 		return;

@@ -91,6 +91,7 @@ struct job_store {
 	char **write; /* fds:// addresses of buckets, folders and objects */
 };
 
+#define JOB_TASKS_MAX 64  /* of one job */
 #define JOB_LABELS_MAX 16 /* that one job may ask of a node */
 /* Is 'label' a "key=value" that a node may have? 'what' names it in the error. ERR_INVALID. */
 int job_label_check(const char *what, const char *label, struct err *err);
@@ -109,10 +110,11 @@ struct job_spec {
 	char **args;	     /* appended to module or command */
 	char **env;	     /* "KEY=value"; JSON object {KEY: value}; CLOUDML_* and LD_* names are refused */
 	char **requirements; /* PEP 508 lines */
-	struct resources limits; /* "cpu", "memory", "gpu" in JSON; defaults 1 core, 2 GiB, 0 */
-	char *prepare_command;	 /* sh -c, before; NULL = none */
-	char *finish_command;	 /* sh -c, after success or failure of the main command */
-	int64_t max_retries;	 /* 0 to 100, default 0; short for retry.limit */
+	struct resources limits; /* of each task; "cpu", "memory", "gpu"; defaults 1 core, 2 GiB, 0 */
+	int64_t tasks;	       /* 1 to JOB_TASKS_MAX, default 1: they start, fail and start again together */
+	char *prepare_command; /* sh -c, before; NULL = none */
+	char *finish_command;  /* sh -c, after success or failure of the main command */
+	int64_t max_retries;   /* 0 to 100, default 0; short for retry.limit */
 	struct job_retry retry;
 	char **after;		  /* "JOB:CONDITION": ids once submitted */
 	int64_t grace_period_ms;  /* from SIGTERM to SIGKILL; default 10 s */
@@ -140,6 +142,7 @@ bool job_spec_retries(const struct job_spec *s, enum fail_class class, int64_t c
 /* The wait before the attempt that follows charged one number 'charged'. */
 int64_t job_spec_backoff_ms(const struct job_spec *s, int64_t charged);
 int64_t job_spec_retry_limit(const struct job_spec *s);
+struct resources job_spec_held(const struct job_spec *s); /* by all tasks together */
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret);
 extern const char *const job_spec_fields[]; /* NULL-terminated names, for help, completion and OpenAPI */
 json_t *job_spec_schema(void); /* JSON Schema 2020-12 of the specification, from the same table; owned */

@@ -50,6 +50,8 @@ static const char *const fail_words[] = {
 	X("memory", FIELD_BYTES, limits.memory_bytes, .min = 1 << 20, .max = 1LL << 46, .number = 2 * GIB,   \
 	  .about = "Memory in bytes or with a unit: '2G'.")                                                  \
 	X("gpu", FIELD_INT, limits.gpu, .min = 0, .max = 64, .about = "Graphics processors.")                \
+	X("tasks", FIELD_INT, tasks, .min = 1, .max = JOB_TASKS_MAX, .number = 1,                            \
+	  .about = "How many tasks, each with these resources, start, fail and start again together.")       \
 	X("prepare_command", FIELD_STRING, prepare_command, .about = "Shell command before the main one.")   \
 	X("finish_command", FIELD_STRING, finish_command,                                                    \
 	  .about = "Shell command after the main one, whether it succeeded or failed.")                      \
@@ -273,6 +275,12 @@ int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err)
 json_t *job_spec_format(const struct job_spec *s)
 {
 	return fields_format(fields, s);
+}
+
+struct resources job_spec_held(const struct job_spec *s)
+{
+	int64_t n = s->tasks > 1 ? s->tasks : 1;
+	return (struct resources){s->limits.cpu_milli * n, s->limits.memory_bytes * n, s->limits.gpu * n};
 }
 
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret)

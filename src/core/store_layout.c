@@ -13,6 +13,16 @@ void store_job_uri(const char *org, const char *id, const char *what, char ret[S
 	snprintf(ret, STORE_JOB_URI_MAX, "fds://%s/jobs/%s/%s", org, id, what);
 }
 
+void store_task_key(const char *id, const char *what, int64_t attempt, int64_t task, const char *extension,
+		    char ret[STORE_TASK_KEY_MAX])
+{
+	char which[24] = "";
+	if (task > 0)
+		snprintf(which, sizeof(which), "-%lld", (long long)task);
+	snprintf(ret, STORE_TASK_KEY_MAX, "jobs/%s/%s/%lld%s.%s", id, what, (long long)attempt, which,
+		 extension);
+}
+
 void store_job_key(const char *id, int64_t attempt, char ret[STORE_JOB_KEY_MAX])
 {
 	snprintf(ret, STORE_JOB_KEY_MAX, "job.%s.%lld", id, (long long)attempt);

@@ -25,4 +25,10 @@ char **store_job_writes(const struct job *job);
 /* Is 'key' of 'bucket' one of these addresses, or below one? */
 bool store_address_covers(const char *address, const char *bucket, const char *key);
 
+#define STORE_TASK_KEY_MAX 96
+/* Where a log or series of a job's task is kept: "jobs/ID/logs/ATTEMPT.log", of further tasks
+ * "jobs/ID/logs/ATTEMPT-TASK.log". */
+void store_task_key(const char *id, const char *what, int64_t attempt, int64_t task, const char *extension,
+		    char ret[STORE_TASK_KEY_MAX]);
+
 #endif

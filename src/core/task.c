@@ -27,6 +27,8 @@ static const char *const fail_words[] = {
 	X("owner", FIELD_CHARS, owner, .cap = 16)                                                            \
 	X("attempt", FIELD_INT, attempt, .min = 0, .max = INT64_MAX)                                         \
 	X("kind", FIELD_WORD, kind, .words = kind_words)                                                     \
+	X("index", FIELD_INT, index, .min = 0, .max = JOB_TASKS_MAX - 1)                                     \
+	X("tasks", FIELD_INT, tasks, .min = 1, .max = JOB_TASKS_MAX, .number = 1)                            \
 	X("framework", FIELD_STRING, framework)                                                              \
 	X("framework_version", FIELD_STRING, framework_version)                                              \
 	X("requirements", FIELD_STRINGS, requirements)                                                       \

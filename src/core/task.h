@@ -18,6 +18,8 @@ struct task_spec {
 	char owner[16];	 /* job or service id */
 	int64_t attempt; /* fencing token */
 	enum task_kind kind;
+	int64_t index,
+	    tasks; /* TASK_JOB: which one, from 0, of how many of this attempt; 0 and 1 by default */
 	char *framework, *framework_version; /* resolved: both non-empty, in the catalogue */
 	char **requirements;
 	char *package;	    /* fds:// or NULL */

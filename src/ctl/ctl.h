@@ -176,8 +176,8 @@ void ctl_service_list(struct ctl *c, const struct principal *who, const struct c
 void ctl_events(struct ctl *c, const struct principal *who, const char *subject, int64_t after,
 		ctl_events_fn *done, void *arg);
 
-/* Name of the task whose log and metrics belong to this attempt (0 = the newest). */
-void ctl_job_task_name(const struct job *job, int64_t attempt, char ret[TASK_NAME_MAX + 1]);
+/* Name of a task, from 0, whose log and metrics belong to this attempt (0 = the newest). */
+void ctl_job_task_name(const struct job *job, int64_t attempt, int64_t index, char ret[TASK_NAME_MAX + 1]);
 void ctl_service_task_name(const struct service *s, const struct replica *r, char ret[TASK_NAME_MAX + 1]);
 
 /* Watching: fn is called on the loop's thread after every durable change and on progress (at most 5 a second

@@ -91,8 +91,10 @@ struct ctl_job {
 	size_t waits_open;
 	char waits_broken[400]; /* which end was not the one it waited for; "" = none */
 	struct ctl_timer again, notice;
-	bool busy;		/* a move is on its way to the store */
-	bool launched;		/* by this process, the present attempt */
+	bool busy;	  /* a move is on its way to the store */
+	int64_t launched; /* by this process, of the present attempt: so many tasks, the first ones */
+	char *refusal;	  /* why one of them cannot be launched; NULL = none was refused for good */
+	enum fail_class refused;
 	int64_t preempted;	/* the attempt that is being stopped for others; 0 = none */
 	size_t tasks;		/* known ones, of any attempt */
 	int64_t not_before_ms;	/* monotonic: start or launch no earlier */
@@ -205,6 +207,15 @@ void job_place(struct ctl_job *cj);
 void job_want_fill(struct ctl *c, const struct job *job, struct sched_item *ret); /* views of job */
 void job_queue(struct ctl_job *cj); /* the move to queued of one that waited */
 void job_fail(struct ctl_job *cj, const char *reason, enum fail_class fail, const char *message);
+void job_run(struct ctl_job *cj); /* the move to running */
+/* The end of the attempt, which all its tasks have ended: a retry or the end of the job. */
+void job_end_attempt(struct ctl_job *cj, const struct task_status *end);
+void job_end_without_task(struct ctl_job *cj, enum fail_class fail, const char *message);
+
+/* ctl_gang.c: the tasks of the present attempt, of which there may be one */
+void gang_advance(struct ctl_job *cj);
+void gang_forget(struct ctl_job *cj); /* what is known of an earlier attempt */
+void gang_dirty(struct ctl_job *cj);
 
 /* ctl_depend.c. resolve: on the database thread, before the row is made: names become ids; the job is
  * 'submitted' in place of 'queued' when it has to wait. ERR_INVALID, ERR_STATE. */
@@ -230,7 +241,7 @@ extern const struct ctl_want_ops replica_want_ops;
 void rollout_add(struct service *s, size_t count); /* replicas of the present release */
 
 /* ctl_launch.c */
-int launch_job(struct ctl *c, const struct job *job, struct err *err);
+int launch_job(struct ctl *c, const struct job *job, int64_t index, struct err *err);
 int launch_service(struct ctl *c, const struct service *s, const struct replica *r, struct err *err);
 int64_t ctl_service_task_slot(const char *task); /* from its name; -1 = none */
 

@@ -131,6 +131,7 @@ void job_drop(struct ctl_job *cj)
 	timer_clear(c, &cj->again);
 	timer_clear(c, &cj->notice);
 	depend_end(cj);
+	gang_forget(cj);
 	want_move(&cj->want, WANT_NOWHERE);
 	quota_count(c, cj->job->org, cj->job->user, -1);
 	list_remove(&cj->dirty);
@@ -169,6 +170,7 @@ void job_want_fill(struct ctl *c, const struct job *job, struct sched_item *ret)
 				   .labels = s->node_labels,
 				   .purpose = PURPOSE_TRAINING,
 				   .want = s->limits,
+				   .tasks = s->tasks,
 				   .priority = s->priority,
 				   .seq = job->seq,
 				   .estimate_ms = limit && median > limit ? limit : median,
@@ -215,15 +217,6 @@ static void row_copy(struct job *to, const struct job *from)
 	to->progress = progress;
 }
 
-static void tasks_of_job_dirty(struct ctl_job *cj)
-{
-	char name[TASK_NAME_MAX + 1];
-	ctl_job_task_name(cj->job, 0, name);
-	struct ctl_task *t = task_find(cj->ctl, name);
-	if (t)
-		task_dirty(t);
-}
-
 static void answer_waiters(struct ctl_job *cj)
 {
 	struct ctl_result result = {.job = cj->job};
@@ -258,7 +251,7 @@ static void move_apply(struct ctl_job *cj, const struct job_move *m)
 		depend_end(cj);
 	if (job_state_is_terminal(job->state))
 		depend_tell(c, job);
-	tasks_of_job_dirty(cj);
+	gang_dirty(cj);
 	if (job_state_is_terminal(job->state) || job->cancel_requested)
 		answer_waiters(cj);
 	ctl_want_schedule(c);
@@ -377,13 +370,17 @@ void job_fail(struct ctl_job *cj, const char *reason, enum fail_class fail, cons
 	move_commit(m, "controller");
 }
 
+void job_run(struct ctl_job *cj)
+{
+	move_simple(cj, JOB_RUNNING, "running", "", "controller");
+}
+
 void job_start(struct ctl_job *cj)
 {
 	struct job_move *m = move_begin(cj, JOB_STARTING, "starting");
 	snprintf(m->after.message, sizeof(m->after.message), "attempt %lld is being started",
 		 (long long)m->after.attempt);
-	cj->launched = false;
-	cj->refusals = 0;
+	gang_forget(cj);
 	move_commit(m, "controller");
 }
 
@@ -425,7 +422,7 @@ static void end_with_retry(struct ctl_job *cj, const struct task_status *end, in
 	move_commit(m, "controller");
 }
 
-static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
+void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 {
 	bool was_cancelled =
 	    end->fail == FAIL_CANCELLED || (cj->job->cancel_requested && end->fail != FAIL_NONE);
@@ -449,7 +446,7 @@ static void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 	move_commit(m, "controller");
 }
 
-static void end_without_task(struct ctl_job *cj, enum fail_class fail, const char *message)
+void job_end_without_task(struct ctl_job *cj, enum fail_class fail, const char *message)
 {
 	struct task_status end = {.exit_code = -1, .fail = fail};
 	snprintf(end.message, sizeof(end.message), "%s", message);
@@ -469,77 +466,6 @@ static void advance_cancel(struct ctl_job *cj)
 		m->after.fail = FAIL_CANCELLED;
 	snprintf(m->after.message, sizeof(m->after.message), "cancelled by %s", first->user);
 	move_commit(m, first->user);
-}
-
-/* The task does not exist: never made, refused, or gone. */
-static void advance_no_task(struct ctl_job *cj)
-{
-	struct ctl *c = cj->ctl;
-	struct err err = ERR_INIT;
-	if (!c->attached)
-		return;
-	if (cj->job->state == JOB_RUNNING || cj->launched) {
-		end_without_task(cj, FAIL_LOST, "the task is gone and left no record of its end");
-		return;
-	}
-	if (cj->job->cancel_requested) {
-		end_without_task(cj, FAIL_CANCELLED, "");
-		return;
-	}
-	int64_t now = ctl_now(c);
-	if (now < cj->not_before_ms) {
-		timer_set_earlier(c, &cj->again, cj->not_before_ms);
-		return;
-	}
-	FP("ctl.launch.before");
-	if (launch_job(c, cj->job, &err) >= 0) {
-		FP("ctl.launch.after");
-		char name[TASK_NAME_MAX + 1];
-		ctl_job_task_name(cj->job, 0, name);
-		cj->launched = true;
-		task_know(c, name, cj->job->id, TASK_JOB, cj->job->attempt);
-		return;
-	}
-	log_warn("job.launch_refused job=%s attempt=%lld error=\"%s\"", cj->job->id,
-		 (long long)cj->job->attempt, err.msg);
-	bool may_pass = err.code == ERR_DISK_FULL || err.code == ERR_UNAVAILABLE || err.code == ERR_LIMIT;
-	if (may_pass && now < cj->deadline_at_ms) {
-		cj->not_before_ms = now + ctl_backoff(c, ++cj->refusals);
-		snprintf(cj->job->message, sizeof(cj->job->message), "%s", err.msg);
-		timer_set_earlier(c, &cj->again, cj->not_before_ms);
-		notify_job_soon(cj);
-		return;
-	}
-	bool is_users = err.code == ERR_UNSUPPORTED || err.code == ERR_NOT_FOUND || err.code == ERR_INVALID;
-	end_without_task(cj, is_users ? FAIL_ENVIRONMENT : FAIL_PLATFORM, err.msg);
-}
-
-static void advance_with_task(struct ctl_job *cj, struct ctl_task *t)
-{
-	struct ctl *c = cj->ctl;
-	const struct task_status *s = &t->status;
-	if (s->phase == TASK_EXITED) {
-		job_end_attempt(cj, s);
-		return;
-	}
-	if (s->phase == TASK_LOST) {
-		end_without_task(cj, FAIL_LOST,
-				 s->message[0] ? s->message
-					       : "the task vanished: the machine or its supervisor died");
-		return;
-	}
-	if (s->phase != TASK_PREPARING && cj->job->state == JOB_STARTING) {
-		move_simple(cj, JOB_RUNNING, "running", "", "controller");
-		return;
-	}
-	if (cj->job->cancel_requested)
-		task_stop_within(t, FAIL_CANCELLED, cj->job->spec.grace_period_ms);
-	else if (cj->deadline_at_ms && ctl_now(c) >= cj->deadline_at_ms)
-		task_stop_within(t, FAIL_TIMEOUT, cj->job->spec.grace_period_ms);
-	else if (cj->preempted == cj->job->attempt)
-		task_stop_within(t, FAIL_PREEMPTED, cj->job->spec.grace_period_ms);
-	if (cj->deadline_at_ms && ctl_now(c) < cj->deadline_at_ms)
-		timer_set_earlier(c, &cj->again, cj->deadline_at_ms);
 }
 
 /* A job that never started has a deadline of its own; a retry has none. */
@@ -607,12 +533,6 @@ void job_advance(struct ctl_job *cj)
 		if (cj->tasks || cj->want.place != WANT_WAITS)
 			job_place(cj); /* what is left of the last attempt goes first */
 	} else {
-		char name[TASK_NAME_MAX + 1];
-		ctl_job_task_name(job, 0, name);
-		struct ctl_task *t = task_find(cj->ctl, name);
-		if (t)
-			advance_with_task(cj, t);
-		else
-			advance_no_task(cj);
+		gang_advance(cj);
 	}
 }

@@ -19,7 +19,8 @@ static int check_can_start(struct ctl *c, const struct principal *who, const str
 				  .name = s->name,
 				  .labels = s->node_labels,
 				  .purpose = PURPOSE_TRAINING,
-				  .want = s->limits};
+				  .want = s->limits,
+				  .tasks = s->tasks};
 	int64_t earliest = ctl_wall(c);
 	if (s->start_after_ms > earliest)
 		earliest = s->start_after_ms;

@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "ctl/ctl_int.h"
 
-void ctl_job_task_name(const struct job *job, int64_t attempt, char ret[TASK_NAME_MAX + 1])
+void ctl_job_task_name(const struct job *job, int64_t attempt, int64_t index, char ret[TASK_NAME_MAX + 1])
 {
-	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld-main-0", job->id,
-		 (long long)(attempt > 0 ? attempt : job->attempt));
+	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld-%s-%lld", job->id,
+		 (long long)(attempt > 0 ? attempt : job->attempt), job->spec.tasks > 1 ? "worker" : "main",
+		 (long long)index);
 }
 
 void ctl_service_task_name(const struct service *s, const struct replica *r, char ret[TASK_NAME_MAX + 1])
@@ -43,12 +44,14 @@ static void set_strings(char ***to, char *const *value)
 	*to = value ? strings_copy(value) : NULL;
 }
 
-int launch_job(struct ctl *c, const struct job *job, struct err *err)
+int launch_job(struct ctl *c, const struct job *job, int64_t index, struct err *err)
 {
 	CLEANUP(task_spec) struct task_spec t;
 	const struct job_spec *s = &job->spec;
 	task_spec_init(&t);
-	ctl_job_task_name(job, 0, t.name);
+	ctl_job_task_name(job, 0, index, t.name);
+	t.index = index;
+	t.tasks = s->tasks;
 	memcpy(t.org, job->org, sizeof(t.org));
 	memcpy(t.owner, job->id, sizeof(t.owner));
 	t.attempt = job->attempt;

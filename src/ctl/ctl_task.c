@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "ctl/ctl_int.h"
 
@@ -155,7 +156,8 @@ static void take_progress(struct ctl *c, const struct task_status *status)
 {
 	struct ctl_job *cj = map_get(c->jobs, status->owner);
 	struct ctl_service *cs = map_get(c->services, status->owner);
-	if (cj && cj->job->attempt == status->attempt) {
+	/* Of a gang the first task's counts. */
+	if (cj && cj->job->attempt == status->attempt && str_ends(status->name, "-0")) {
 		cj->job->progress = status->progress;
 		notify_job_soon(cj);
 	} else if (cs) {

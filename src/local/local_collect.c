@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "core/store_layout.h"
 #include "local/env.h"
 #include "local/local_int.h"
 #include "local/store_copy.h"
@@ -58,8 +59,7 @@ static void note_skipped(struct local_task *t, int folder_fd, const struct store
 	task_log_close(&log);
 }
 
-static int put_output(struct local_task *t, const struct store_place *at, int folder_fd,
-		      const char *owner_prefix, struct err *err)
+static int put_output(struct local_task *t, const struct store_place *at, int folder_fd, struct err *err)
 {
 	struct store_put_stats stats;
 	if (!folder_has(folder_fd, FOLDER_OUTPUT))
@@ -67,7 +67,7 @@ static int put_output(struct local_task *t, const struct store_place *at, int fo
 	CLEANUP(fd) int output_fd = path_open(folder_fd, FOLDER_OUTPUT, O_RDONLY | O_DIRECTORY, 0, err);
 	if (output_fd < 0)
 		return output_fd;
-	CLEANUP(free) char *prefix = mem_printf("%s/output", owner_prefix);
+	CLEANUP(free) char *prefix = local_output_prefix(t);
 	const struct store_put_how how = {.seen = t->seen};
 	int r = store_put_tree(at, prefix, output_fd, &how, &stats, err);
 	if (r == 0 && stats.skipped)
@@ -75,18 +75,27 @@ static int put_output(struct local_task *t, const struct store_place *at, int fo
 	return r;
 }
 
-static int put_log(struct local_task *t, const struct store_place *at, int folder_fd,
-		   const char *owner_prefix, struct err *err)
+static void task_key(const struct local_task *t, const char *what, const char *extension,
+		     char ret[STORE_TASK_KEY_MAX])
 {
-	CLEANUP(free) char *key = mem_printf("%s/logs/%lld.log", owner_prefix, (long long)t->spec.attempt);
+	if (t->spec.kind == TASK_MODEL)
+		snprintf(ret, STORE_TASK_KEY_MAX, "models/%s/%s/%lld.%s", t->spec.owner, what,
+			 (long long)t->spec.attempt, extension);
+	else
+		store_task_key(t->spec.owner, what, t->spec.attempt, t->spec.index, extension, ret);
+}
+
+static int put_log(struct local_task *t, const struct store_place *at, int folder_fd, struct err *err)
+{
+	char key[STORE_TASK_KEY_MAX];
+	task_key(t, "logs", "log", key);
 	if (!folder_has(folder_fd, FOLDER_LOG))
 		return store_put_bytes(at, key, "text/plain; charset=utf-8", "", 0, err);
 	CLEANUP(fd) int fd = path_open(folder_fd, FOLDER_LOG, O_RDONLY | O_NOFOLLOW, 0, err);
 	return fd < 0 ? fd : store_put_fd(at, key, "text/plain; charset=utf-8", fd, err);
 }
 
-static int put_metrics(struct local_task *t, const struct store_place *at, int folder_fd,
-		       const char *owner_prefix, struct err *err)
+static int put_metrics(struct local_task *t, const struct store_place *at, int folder_fd, struct err *err)
 {
 	CLEANUP(json) json_t *series = NULL;
 	CLEANUP(buf) struct buf text = BUF_INIT;
@@ -94,8 +103,8 @@ static int put_metrics(struct local_task *t, const struct store_place *at, int f
 	if (r < 0)
 		return r;
 	json_write(series, &text);
-	CLEANUP(free)
-	char *key = mem_printf("%s/metrics/%lld.json", owner_prefix, (long long)t->spec.attempt);
+	char key[STORE_TASK_KEY_MAX];
+	task_key(t, "metrics", "json", key);
 	return store_put_bytes(at, key, "application/json", text.data, text.len, err);
 }
 
@@ -113,16 +122,14 @@ static int collect(struct local_task *t, struct err *err)
 		return 0;
 	struct blob_store *store = t->local->config.blobs;
 	const struct store_place at = {store, t->spec.org, t->spec.org};
-	CLEANUP(free)
-	char *prefix = mem_printf("%s/%s", t->spec.kind == TASK_MODEL ? "models" : "jobs", t->spec.owner);
 	r = store->ops->bucket_create(store, t->spec.org, t->spec.org, err);
 	if (r == 0)
-		r = put_output(t, &at, folder_fd, prefix, err);
+		r = put_output(t, &at, folder_fd, err);
 	FP("local.collect.output");
 	if (r == 0)
-		r = put_log(t, &at, folder_fd, prefix, err);
+		r = put_log(t, &at, folder_fd, err);
 	if (r == 0)
-		r = put_metrics(t, &at, folder_fd, prefix, err);
+		r = put_metrics(t, &at, folder_fd, err);
 	FP("local.collect.stored");
 	r = r < 0 ? r : folder_write_mark(folder_fd, FOLDER_COLLECTED, err);
 	FP("local.collect.marked");
@@ -195,16 +202,22 @@ static void collect_done(void *arg)
 	local_task_report(t);
 }
 
+/* No other task of its owner runs, and of a gang all others have ended well. */
 static bool is_last_of_owner(const struct local_task *t)
 {
 	const char *name;
 	void *item;
+	int64_t good = 1;
 	for (size_t i = 0; map_next(t->local->tasks, &i, &name, &item);) {
 		const struct local_task *other = item;
-		if (other != t && other->step < STEP_COLLECT && strcmp(other->spec.owner, t->spec.owner) == 0)
+		if (other == t || strcmp(other->spec.owner, t->spec.owner) != 0)
+			continue;
+		if (other->step < STEP_COLLECT)
 			return false;
+		good +=
+		    other->spec.attempt == t->spec.attempt && !other->lost && other->record.fail == FAIL_NONE;
 	}
-	return true;
+	return good >= t->spec.tasks;
 }
 
 void local_collect(struct local_task *t)

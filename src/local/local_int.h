@@ -95,6 +95,7 @@ void local_port_adopt(struct local_task *t, int folder_fd); /* after a restart, 
 void local_port_free(void *port);
 
 /* local_output.c */
+char *local_output_prefix(const struct local_task *t); /* in the organisation's bucket; returns owned */
 void local_output_look(struct local_task *t); /* now and then: saves what is there, while the program runs */
 
 /* local_collect.c */

@@ -12,6 +12,16 @@
 #define SETTLED_MS 5000
 #define SHARE 20 /* a pass takes at most this part of the time */
 
+/* The first task's output is the job's; those of others lie beside it, so that none overwrites another's. */
+char *local_output_prefix(const struct local_task *t)
+{
+	if (t->spec.kind == TASK_MODEL)
+		return mem_printf("models/%s/output", t->spec.owner);
+	if (t->spec.index == 0)
+		return mem_printf("jobs/%s/output", t->spec.owner);
+	return mem_printf("jobs/%s/output/task-%lld", t->spec.owner, (long long)t->spec.index);
+}
+
 static int save(struct local_task *t, struct err *err)
 {
 	struct blob_store *store = t->local->config.blobs;
@@ -26,7 +36,7 @@ static int save(struct local_task *t, struct err *err)
 	CLEANUP(fd) int output_fd = path_open(folder_fd, FOLDER_OUTPUT, O_RDONLY | O_DIRECTORY, 0, err);
 	if (output_fd < 0)
 		return output_fd;
-	CLEANUP(free) char *prefix = mem_printf("jobs/%s/output", t->spec.owner);
+	CLEANUP(free) char *prefix = local_output_prefix(t);
 	return store_put_tree(&at, prefix, output_fd, &how, &stats, err);
 }
 

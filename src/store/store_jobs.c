@@ -92,7 +92,7 @@ static int account(struct store_tx *tx, const struct job *job, const char *org, 
 				  .user = job->user,
 				  .kind = USAGE_KIND_JOB,
 				  .name = job->spec.name ? job->spec.name : "",
-				  .held = job->spec.limits,
+				  .held = job_spec_held(&job->spec),
 				  .started_ms = job->started_ms};
 	if (!holds(before) && holds(after))
 		return store_usage_start(tx, &a, err);

@@ -314,7 +314,11 @@ static int check_usage_of(struct store_tx *tx, const struct job *job, struct err
 			started_ms = e->time_ms;
 			is_held = true;
 		} else if (is_held && ends) {
-			usage_add_span(&told, &job->spec.limits, started_ms, e->time_ms);
+			struct resources held = job->spec.limits;
+			held.cpu_milli *= job->spec.tasks;
+			held.memory_bytes *= job->spec.tasks;
+			held.gpu *= job->spec.tasks;
+			usage_add_span(&told, &held, started_ms, e->time_ms);
 			told.attempts++;
 			is_held = false;
 		}

@@ -30,6 +30,7 @@ struct sim_plan {
 	int refuse;		    /* the first so many launches are refused with 'refuse_code' */
 	int refuse_code;
 	bool ignores_stop; /* dies only at the end of the grace */
+	int64_t bad_task;  /* of a gang: only this one fails or is refused, the others do well */
 };
 
 struct sim_options {
@@ -54,6 +55,7 @@ struct sim_task {
 	char job_name[CORE_NAME_MAX + 1];
 	struct resources limits;
 	struct sim_plan plan;
+	int64_t index, tasks;
 	uint64_t stamp;
 	bool is_alive, ended_well, is_stopping;
 	char place[40]; /* owner and slot: no two tasks live in one place */
@@ -139,7 +141,7 @@ void sim_plan_set(struct sim *s, const char *name, struct sim_plan plan);
 struct sim_submit_options {
 	const char *org, *key, *body, *framework, *package;
 	const char *more; /* further fields of the specification, as JSON */
-	int64_t cpu_milli, memory_bytes, gpu, priority, max_retries, max_duration_ms;
+	int64_t cpu_milli, memory_bytes, gpu, priority, max_retries, max_duration_ms, tasks;
 	enum role role;
 };
 /* Starts the request; ends when 'ret' is_done. ret must live as long. */

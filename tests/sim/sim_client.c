@@ -98,6 +98,7 @@ void sim_submit_begin(struct sim *s, const char *name, struct sim_submit_options
 					 o.memory_bytes ? o.memory_bytes : GIB, o.gpu};
 	spec.priority = o.priority ? o.priority : 50;
 	spec.max_retries = o.max_retries;
+	spec.tasks = o.tasks ? o.tasks : 1;
 	spec.max_duration_ms = o.max_duration_ms;
 	digest_of(o.body ? o.body : name, strlen(o.body ? o.body : name), body);
 	struct ctl_idempotency idem = {.key = o.key, .body_sha256 = body};

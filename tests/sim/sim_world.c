@@ -90,7 +90,12 @@ static void task_die(struct sim *s, struct sim_task *t, enum task_phase phase, e
 		snprintf(t->status.message, sizeof(t->status.message), "ended by plan: %s", fail_word(fail));
 	m->live--;
 	sim_marks_of(s, t->place)->live--;
-	if (phase == TASK_EXITED && fail == FAIL_NONE && ++m->successes > 1)
+	/* A gang has succeeded when all tasks of one attempt have. */
+	char attempt[64];
+	snprintf(attempt, sizeof(attempt), "%s#%lld", t->status.owner, (long long)t->status.attempt);
+	bool is_success =
+	    phase == TASK_EXITED && fail == FAIL_NONE && ++sim_marks_of(s, attempt)->successes == t->tasks;
+	if (is_success && ++m->successes > 1)
 		sim_break(s, "'%s' completed %lld times", t->status.owner, (long long)m->successes);
 	resources_sub(&s->in_use, &t->limits);
 	world_trace(s, "die %s %s %s", t->status.name, task_phase_word(phase), fail_word(fail));
@@ -136,7 +141,8 @@ struct sim_task *sim_serving_one(struct sim *s, const char *part)
 
 static enum fail_class planned_end(struct sim_task *t)
 {
-	return t->plan.fails && t->status.attempt > t->plan.fails ? FAIL_NONE : t->plan.fail;
+	bool is_good = t->plan.fails && t->status.attempt > t->plan.fails;
+	return is_good || t->index != t->plan.bad_task % t->tasks ? FAIL_NONE : t->plan.fail;
 }
 
 static struct sim_task *event_task(struct sim_event *e)
@@ -179,7 +185,7 @@ static void on_running(struct sim_event *e)
 		t->status.phase = TASK_READY;
 		t->status.port = 18500 + (int)(hash_of(t->status.owner) % 400);
 	} else if (t->plan.run_ms >= 0) {
-		world_after(s, t->plan.run_ms, on_end, t->status.name, t->stamp);
+		world_after(s, t->plan.run_ms + 700 * t->index, on_end, t->status.name, t->stamp);
 	}
 	world_trace(s, "run %s", t->status.name);
 	report(s, t->status.name);
@@ -251,9 +257,10 @@ static void sim_capacity(struct backend *b, struct resources *ret)
 	*ret = (struct resources){s->options.cpu_milli, s->options.memory_bytes, s->options.gpu};
 }
 
-static int refuse(struct sim *s, struct sim_plan *plan, const char *name, struct err *err)
+static int refuse(struct sim *s, struct sim_plan *plan, const struct task_spec *spec, struct err *err)
 {
-	if (plan && plan->refuse > 0) {
+	const char *name = spec->name;
+	if (plan && plan->refuse > 0 && spec->index == plan->bad_task % spec->tasks) {
 		plan->refuse--;
 		world_trace(s, "refuse %s", name);
 		return err_set(err, plan->refuse_code, "launch of '%s' is refused by plan", name);
@@ -264,6 +271,19 @@ static int refuse(struct sim *s, struct sim_plan *plan, const char *name, struct
 			       "launch of '%s' failed", name);
 	}
 	return 0;
+}
+
+/* No task of an earlier attempt may live beside one of a later. */
+static void check_fence(struct sim *s, const struct sim_task *t)
+{
+	const char *name;
+	void *value;
+	for (size_t i = 0; t->status.kind == TASK_JOB && map_next(s->tasks, &i, &name, &value);) {
+		const struct sim_task *other = value;
+		if (other->is_alive && strcmp(other->status.owner, t->status.owner) == 0 &&
+		    other->status.attempt != t->status.attempt)
+			sim_break(s, "'%s' was launched while '%s' lives", t->status.name, name);
+	}
 }
 
 static int sim_launch(struct backend *b, const struct task_spec *spec, struct err *err)
@@ -279,7 +299,7 @@ static int sim_launch(struct backend *b, const struct task_spec *spec, struct er
 		plan = map_get(s->plans, workload);
 	if (map_get(s->tasks, spec->name))
 		return 0;
-	int r = refuse(s, plan, spec->name, err);
+	int r = refuse(s, plan, spec, err);
 	if (r < 0)
 		return r;
 	struct sim_task *t = MEM_NEW(struct sim_task);
@@ -295,8 +315,11 @@ static int sim_launch(struct backend *b, const struct task_spec *spec, struct er
 	snprintf(t->place, sizeof(t->place), "%s/%s", spec->owner, strrchr(spec->name, '-') + 1);
 	t->plan = plan ? *plan : (struct sim_plan){.prepare_ms = 1000, .run_ms = 10000};
 	t->limits = spec->limits;
+	t->index = spec->index;
+	t->tasks = spec->tasks;
 	t->stamp = ++s->stamp;
 	t->is_alive = true;
+	check_fence(s, t);
 	map_set(s->tasks, spec->name, t);
 	resources_add(&s->in_use, &spec->limits);
 	struct sim_marks *m = sim_marks_of(s, spec->owner);

@@ -53,11 +53,15 @@ static void act_submit(struct day *d)
 					   .memory_bytes = GIB / 2 * (int64_t)(1 + below(d, 16)),
 					   .priority = 1 + (int64_t)below(d, 100),
 					   .max_retries = (int64_t)below(d, 4)};
+	int64_t most = 4000 / i->o.cpu_milli, by_memory = 8 * GIB / i->o.memory_bytes;
+	most = by_memory < most ? by_memory : most;
+	i->o.tasks = most > 1 && below(d, 2) ? 1 + (int64_t)below(d, (uint64_t)most) : 1;
 	sim_plan_set(d->s, i->name,
 		     (struct sim_plan){.prepare_ms = (int64_t)below(d, 5000),
 				       .run_ms = (int64_t)below(d, 20000),
 				       .fail = ends[below(d, ARRAY_LEN(ends))],
 				       .fails = (int)below(d, 3),
+				       .bad_task = (int64_t)below(d, 8),
 				       .ignores_stop = below(d, 5) == 0});
 	/* Every fourth starts after an earlier one of its organisation. */
 	const struct intent *first = &d->intents[below(d, d->count)];
