@@ -35,6 +35,7 @@ static const struct cli_option spec_options[] = {
     {"cpu", 'c', "CORES", "cores, for example 2 or 500m (default 1)"},
     {"memory", 'm', "SIZE", "memory, for example 4G (default 2G)"},
     {"gpu", 'g', "COUNT", "GPUs (default 0)"},
+    {"tasks", 0, "N", "so many tasks, each with these resources, that start and end together (default 1)"},
     {"env", 'e', "KEY=VALUE", "environment variable; KEY alone takes ours; may be repeated"},
     {"prepare", 0, "COMMAND", "shell command before the program"},
     {"finish", 0, "COMMAND", "shell command after the program, however it ended"},
@@ -80,6 +81,10 @@ static const struct cli_option list_options[] = {
     {"name", 'n', "NAME", "only jobs of this name"},
     {"limit", 'l', "COUNT", "at most so many, newest first (default 50)"},
     {"ids", 0, NULL, "print only ids"},
+    {0},
+};
+static const struct cli_option task_options[] = {
+    {"task", 0, "N", "of a job with several tasks: which one, from 0 (default 0)"},
     {0},
 };
 static const struct cli_option log_options[] = {
@@ -280,7 +285,8 @@ const struct cli_command cli_commands[] = {
      OPTIONS(attach_options, submit_options, spec_options), 0, 1, cmd_jobs_submit},
     {"jobs", "list", "", "list jobs, newest first", NULL, OPTIONS(list_options), 0, 0, cmd_jobs_list},
     {"jobs", "describe", "JOB", "everything about one job", NULL, NULL, 1, 1, cmd_jobs_describe},
-    {"jobs", "logs", "JOB", "print a job's output", NULL, OPTIONS(log_options), 1, 1, cmd_jobs_logs},
+    {"jobs", "logs", "JOB", "print a job's output", NULL, OPTIONS(log_options, task_options), 1, 1,
+     cmd_jobs_logs},
     {"jobs", "attach", "JOB", "watch a job until it ends", NULL, NULL, 1, 1, cmd_jobs_attach},
     {"jobs", "events", "JOB", "what happened to a job, and when", NULL, NULL, 1, 1, cmd_jobs_events},
     {"jobs", "metrics", "JOB", "loss, accuracy, CPU and memory of a job", NULL, OPTIONS(metrics_options), 1,

@@ -163,6 +163,8 @@ static int print_logs(struct cli *c, const struct cli_args *a, const char *base,
 		buf_printf(&path, "&tail=%s", cli_opt(a, "tail"));
 	if (cli_opt(a, "attempt"))
 		buf_printf(&path, "&attempt=%s", cli_opt(a, "attempt"));
+	if (cli_opt(a, "task"))
+		buf_printf(&path, "&task=%s", cli_opt(a, "task"));
 	int r = cli_connect(c, err);
 	return r < 0 ? r : client_download(c->client, buf_str(&path), write_out, NULL, err);
 }

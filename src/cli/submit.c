@@ -19,6 +19,7 @@ static const struct {
     {"cpu", "cpu", 's'},
     {"memory", "memory", 's'},
     {"gpu", "gpu", 'i'},
+    {"tasks", "tasks", 'i'},
     {"prepare", "prepare_command", 's'},
     {"finish", "finish_command", 's'},
     {"retries", "max_retries", 'i'},

@@ -40,7 +40,8 @@ static bool is_alive(const struct ctl_task *t)
 	return t->status.phase != TASK_EXITED && t->status.phase != TASK_LOST;
 }
 
-/* What tells the most about why a gang ended: the others often fail because one of them did. */
+/* What tells the most about why a gang ended: the others often fail because one of them did. Of two alike the
+ * one that ended first. */
 static int rank(const struct ctl_task *t)
 {
 	if (t->status.phase == TASK_EXITED && t->status.fail == STOPPED_WITH_GANG)
@@ -58,7 +59,8 @@ static void look_at(struct gang *g, const struct ctl_task *t, int64_t index)
 	} else if (t->status.phase == TASK_EXITED && t->status.fail == FAIL_NONE) {
 		g->done++;
 		g->running++;
-	} else if (!g->cause || rank(t) > rank(g->cause)) {
+	} else if (!g->cause || rank(t) > rank(g->cause) ||
+		   (rank(t) == rank(g->cause) && t->ended < g->cause->ended)) {
 		g->cause = t;
 		g->cause_index = index;
 	}

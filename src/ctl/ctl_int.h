@@ -136,6 +136,7 @@ struct ctl_task {
 	struct task_status status;
 	struct list dirty;
 	struct ctl_timer again;
+	uint64_t ended;	  /* in the order in which ends were seen; 0 = it lives */
 	int64_t asked_ms; /* stop or remove, monotonic; 0 = not asked */
 	bool asked_removal;
 };
@@ -172,6 +173,7 @@ struct ctl {
 	struct map *crons;     /* id → struct ctl_cron */
 	struct list ops, watches;
 	struct sched *sched;
+	uint64_t ends;	     /* of tasks, seen so far */
 	struct map *history; /* "ORG\nNAME" -> struct history */
 	struct list dirty_jobs, dirty_services, dirty_tasks;
 	struct ctl_timer **heap;

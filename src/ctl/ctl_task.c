@@ -174,6 +174,8 @@ static void on_changed(void *arg, const struct task_status *status)
 	if (status->phase < t->status.phase || is_terminal(t))
 		return; /* only forward */
 	t->status = *status;
+	if (is_terminal(t))
+		t->ended = ++c->ends;
 	if (!is_terminal(t) && is_wanted(t))
 		take_progress(c, status);
 	task_dirty(t);

@@ -69,6 +69,10 @@ struct container_spec {
 	int64_t
 	    tmp_bytes; /* size of /tmp (tmpfs, counts as the container's memory); 0 = half of memory_bytes */
 	enum network_mode network;
+	/* NULL = a network of its own. Else the containers that name it share one, loopback included, which
+	 * is made by the first of them and stays until container_network_remove. All ask for the same mode.
+	 */
+	const char *network_name;
 	uid_t uid_base; /* host uid that container uid 0 maps to; at least 65536 */
 	const int *fds; /* become descriptors 3, 4, … of every stage; set LISTEN_FDS in env yourself */
 	size_t fd_count;
@@ -147,6 +151,9 @@ int container_result(const struct container_spec *spec, int wait_status, struct 
 /* Kills what is left and removes the runtime's state, control groups and FOLDER/bundle; the record stays.
  * Idempotent; folder may be NULL when only the name is known. */
 int container_cleanup(const char *name, const char *folder, struct err *err);
+
+/* The shared network of that name, when none of its containers is left. Idempotent. */
+int container_network_remove(const char *network_name, struct err *err);
 
 /* Names of the containers that have a control group or state here. Returns owned, NULL-terminated
  * (strings_free). */

@@ -122,6 +122,10 @@ int container_check(const struct container_spec *spec, struct err *err)
 	int r = container_name_check(spec->name, err);
 	if (r < 0)
 		return r;
+	if (spec->network_name)
+		r = container_name_check(spec->network_name, err);
+	if (r < 0)
+		return r;
 	if (!is_clean(spec->folder))
 		return err_set(err, ERR_INVALID,
 			       "bad task folder '%.200s' of container '%s': must be a clean absolute path",

@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +21,8 @@
 
 #define HIGH_FD 256 /* above everything that we put in place */
 #define WATCH_EARLY_MAX 16
+#define SLIRP_STEP_MS 100
+#define SLIRP_STEPS 300
 
 static _Noreturn void child_fail(struct launch *l, const char *what, int sys)
 {
@@ -60,20 +64,23 @@ static size_t format_number(char *ret, long n)
 /* In a child: waits until the namespace exists, then becomes slirp4netns. */
 static _Noreturn void slirp_exec(struct launch *l, pid_t runtime)
 {
-	char byte, path[64] = "/proc/";
-	size_t n = 6 + format_number(path + 6, runtime);
-	strcpy(path + n, "/ns/net");
+	char byte, own[64] = "/proc/";
+	size_t n = 6 + format_number(own + 6, runtime);
+	strcpy(own + n, "/ns/net");
+	char *path = l->shared[0] ? l->shared : own;
 	close(l->entered[PIPE_WRITE]);
 	if (read(l->entered[PIPE_READ], &byte, 1) != 1)
 		_exit(0);
+	/* A shared one outlives this container. */
+	char *end = l->shared[0] ? "--mtu=65520" : "--exit-fd=4";
 	char *argv[] = {(char *)l->slirp, "--configure", "--mtu=65520",	      "--disable-host-loopback",
-			"--ready-fd=3",	  "--exit-fd=4", "--netns-type=path", path,
+			"--ready-fd=3",	  end,		 "--netns-type=path", path,
 			"tap0",		  NULL};
 	const int fds[] = {l->null, l->null, l->null, l->gate[PIPE_WRITE], l->leave[PIPE_READ]};
 	char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 	if (!place_fds(fds, 5))
 		_exit(126);
-	syscall(SYS_close_range, 5, ~0u, 0);
+	syscall(SYS_close_range, l->shared[0] ? 4 : 5, ~0u, 0);
 	execve(argv[0], argv, env);
 	_exit(127);
 }
@@ -87,24 +94,76 @@ static int child_listen(struct launch *l)
 	return r;
 }
 
-/* Returns slirp4netns, 0 without egress. */
-static pid_t child_network(struct launch *l)
+static pid_t slirp_fork(struct launch *l)
 {
 	pid_t self = getpid(), slirp = l->slirp ? fork() : 0;
 	if (l->slirp && slirp == 0)
 		slirp_exec(l, self);
 	if (slirp < 0)
 		child_fail(l, "starting slirp4netns", errno);
+	return slirp;
+}
+
+static void child_listen_inside(struct launch *l)
+{
+	int r = l->inside_port ? child_listen(l) : 0;
+	if (r < 0)
+		child_fail(l, "listening in the container's network", -r);
+}
+
+/* Returns slirp4netns, 0 without egress. */
+static pid_t child_network(struct launch *l)
+{
+	pid_t slirp = slirp_fork(l);
 	int r = netns_enter_new(l->slirp ? &l->blocked : NULL);
 	if (r < 0)
 		child_fail(l, "making a network namespace", -r);
-	if (l->inside_port)
-		r = child_listen(l);
-	if (r < 0)
-		child_fail(l, "listening in the container's network", -r);
+	child_listen_inside(l);
 	if (l->slirp && write(l->entered[PIPE_WRITE], "1", 1) != 1)
 		child_fail(l, "starting slirp4netns", errno);
 	return slirp;
+}
+
+/* Waits until it serves the network, and leaves its number for who removes it. */
+static void slirp_serve_shared(struct launch *l, pid_t slirp)
+{
+	struct pollfd ready = {.fd = l->gate[PIPE_READ], .events = POLLIN};
+	char path[NETNS_PATH_MAX + 8], number[24];
+	strcpy(path, l->shared);
+	strcat(path, NETNS_SLIRP_SUFFIX);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	size_t n = format_number(number, slirp);
+	if (fd < 0 || write(fd, number, n) != (ssize_t)n)
+		child_fail(l, "noting slirp4netns", errno);
+	close(fd);
+	if (write(l->entered[PIPE_WRITE], "1", 1) != 1)
+		child_fail(l, "starting slirp4netns", errno);
+	/* The byte stays for init. */
+	for (int i = 0; poll(&ready, 1, SLIRP_STEP_MS) != 1; i++)
+		if (i == SLIRP_STEPS || waitpid(slirp, NULL, WNOHANG) != 0)
+			child_fail(l, "starting slirp4netns", ETIMEDOUT);
+}
+
+/* The first container of a network makes it, with its slirp4netns, while the others wait. */
+static void child_network_shared(struct launch *l)
+{
+	int lock = open(NETNS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		child_fail(l, "locking the networks", errno);
+	pid_t slirp = slirp_fork(l);
+	int r = netns_enter_shared(l->shared, l->slirp ? &l->blocked : NULL);
+	if (r < 0)
+		child_fail(l, "entering a shared network", -r);
+	if (r == 0 && slirp > 0) {
+		slirp_serve_shared(l, slirp);
+	} else if (slirp > 0) {
+		kill(slirp, SIGKILL);
+		waitpid(slirp, NULL, 0);
+		if (write(l->gate[PIPE_WRITE], "1", 1) != 1)
+			child_fail(l, "opening the gate", errno);
+	}
+	child_listen_inside(l);
+	close(lock);
 }
 
 /* The task folder may be closed to others, and so to the container's root: its skeleton lies elsewhere. */
@@ -217,7 +276,11 @@ void launch_child(struct launch *l)
 	prctl(PR_SET_NAME, "cloudml-watch");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		child_fail(l, "becoming the parent of the container", errno);
-	pid_t slirp = child_network(l);
+	pid_t slirp = 0; /* that ends with the container */
+	if (l->shared[0])
+		child_network_shared(l);
+	else
+		slirp = child_network(l);
 	child_mounts(l);
 	pid_t runtime = fork();
 	if (runtime == 0)

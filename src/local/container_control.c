@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "local/netns.h"
 #include "local/container_int.h"
 
 #define CLEANUP_WAIT_MS 5000
@@ -123,6 +124,16 @@ int container_cleanup(const char *name, const char *folder, struct err *err)
 	path_format(path, sizeof(path), "%s/bundle", folder);
 	r = path_remove_tree(AT_FDCWD, path, err);
 	return r < 0 ? err_wrap(err, "cleaning up container '%s'", name) : 0;
+}
+
+int container_network_remove(const char *network_name, struct err *err)
+{
+	char path[NETNS_PATH_MAX];
+	int r = container_name_check(network_name, err);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), NETNS_FOLDER "/%s", network_name);
+	return netns_remove_shared(path, err);
 }
 
 static bool has_name(char *const *names, const char *name)

@@ -19,7 +19,8 @@ struct launch {
 	struct oci_rootfs root;
 	bool hide_unified;
 	struct netns_blocked blocked;
-	int fds[LAUNCH_FDS_MAX]; /* become 0, 1, 2, … of the runtime */
+	char shared[NETNS_PATH_MAX]; /* the network's file; "" = one of its own */
+	int fds[LAUNCH_FDS_MAX];     /* become 0, 1, 2, … of the runtime */
 	int fd_count;
 	int null;
 	int input[2];	 /* a pipe whose other end is closed: the runtimes chown the standard streams, devices

@@ -44,7 +44,7 @@ static int make_pipe(int pair[2], struct err *err)
 
 static int make_folders(struct err *err)
 {
-	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, CONTAINER_ROOT};
+	static const char *const folders[] = {RUNTIME_FOLDER, RUNTIME_STATE, CONTAINER_ROOT, NETNS_FOLDER};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdir(folders[i], 0711) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "cannot make '%s'", folders[i]);
@@ -107,6 +107,8 @@ static int launch_init(struct launch *l, const struct container_spec *spec, cons
 			     .inside = {-1, -1},
 			     .report = {-1, -1}};
 	l->hide_unified = r->hide_unified;
+	if (spec->network_name)
+		snprintf(l->shared, sizeof(l->shared), NETNS_FOLDER "/%s", spec->network_name);
 	l->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (l->null < 0)
 		return err_sys(err, errno, "cannot open '/dev/null'");

@@ -140,7 +140,11 @@ static void describe_stop(enum fail_class why, const struct task_spec *spec, boo
 			 limit, hard);
 		break;
 	case FAIL_LOST:
-		snprintf(ret->message, sizeof(ret->message), "this machine was shut down%s", hard);
+		snprintf(ret->message, sizeof(ret->message), "%s%s",
+			 spec && spec->tasks > 1
+			     ? "stopped with the other tasks of its job, or this machine was shut down"
+			     : "this machine was shut down",
+			 hard);
 		break;
 	default:
 		snprintf(ret->message, sizeof(ret->message), "stopped by the platform (%s)%s", fail_word(why),

@@ -16,6 +16,7 @@
 #include "local/env.h"
 #include "local/local_int.h"
 #include "local/store_copy.h"
+#include "local/task_container.h"
 #include "local/task_log.h"
 #include "local/task_series.h"
 
@@ -231,6 +232,30 @@ void local_collect(struct local_task *t)
 
 /* ---- removal ---- */
 
+/* Is a folder of another task of the same gang there? */
+static bool has_sibling(const struct local_task *t)
+{
+	int stem = (int)(strrchr(t->name, '-') - t->name);
+	for (int64_t i = 0; i < t->spec.tasks; i++) {
+		CLEANUP(free)
+		char *path = mem_printf("%s/%.*s-%lld", t->local->tasks_folder, stem, t->name, (long long)i);
+		if (i != t->spec.index && access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The last one that goes takes the network with it. Asked before and after the folder goes: the first for a
+ * server that dies in between, the second for two that go at the same time. */
+static int remove_network(const struct local_task *t, struct err *err)
+{
+	char name[TASK_NAME_MAX + 1];
+	if (t->spec.kind != TASK_JOB || t->spec.tasks < 2 || has_sibling(t))
+		return 0;
+	task_container_network_name(&t->spec, name);
+	return container_network_remove(name, err);
+}
+
 /* Out of the list of tasks at once: a folder that lost only some of its files would be taken for something
  * else. */
 static int remove_folder(struct local_task *t, struct err *err)
@@ -240,10 +265,16 @@ static int remove_folder(struct local_task *t, struct err *err)
 	if (r < 0)
 		return r;
 	FP("local.remove.cleaned");
+	r = remove_network(t, err);
+	if (r < 0)
+		return r;
 	CLEANUP(free) char *aside = mem_printf("%s/.%s.removed", t->local->tasks_folder, t->name);
 	if (rename(t->folder, aside) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "cannot move '%s' aside", t->folder);
 	FP("local.remove.aside");
+	r = remove_network(t, err);
+	if (r < 0)
+		return r;
 	return path_remove_tree(AT_FDCWD, aside, err);
 }
 

@@ -8,10 +8,16 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/mem.h"
@@ -178,6 +184,62 @@ int netns_enter_new(const struct netns_blocked *blocked)
 		r = route_block(netlink, blocked->networks[i].address, blocked->networks[i].prefix);
 	close(netlink);
 	return r;
+}
+
+int netns_enter_shared(const char *path, const struct netns_blocked *blocked)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0) {
+		int e = setns(fd, CLONE_NEWNET) < 0 ? errno : 0;
+		close(fd);
+		if (e != EINVAL) /* a file on which nothing was mounted: its maker was killed */
+			return e ? -e : 1;
+	} else if (errno != ENOENT) {
+		return -errno;
+	}
+	int r = netns_enter_new(blocked);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
+/* By its number, when that is still the one that serves this network. */
+static void slirp_end(const char *path)
+{
+	CLEANUP(buf) struct buf number = BUF_INIT, command = BUF_INIT;
+	char file[NETNS_PATH_MAX + 16];
+	snprintf(file, sizeof(file), "%s" NETNS_SLIRP_SUFFIX, path);
+	if (fd_read_file(AT_FDCWD, file, 24, &number, NULL) < 0)
+		return;
+	long pid = strtol(buf_str(&number), NULL, 10);
+	CLEANUP(fd) int pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+	snprintf(file, sizeof(file), "/proc/%ld/cmdline", pid);
+	if (pid_fd < 0 || fd_read_file(AT_FDCWD, file, 4096, &command, NULL) < 0)
+		return;
+	if (memmem(command.data, command.len, path, strlen(path) + 1))
+		syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0);
+}
+
+int netns_remove_shared(const char *path, struct err *err)
+{
+	char file[NETNS_PATH_MAX + 16];
+	if (access(path, F_OK) < 0)
+		return 0;
+	CLEANUP(fd) int lock = open(NETNS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return err_sys(err, errno, "cannot lock '%s'", NETNS_LOCK);
+	slirp_end(path);
+	snprintf(file, sizeof(file), "%s" NETNS_SLIRP_SUFFIX, path);
+	unlink(file);
+	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		continue;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "cannot remove '%s'", path);
+	return 0;
 }
 
 int netns_listen(int port)

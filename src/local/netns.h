@@ -29,6 +29,18 @@ void netns_blocked_find(const char *resolv_path, struct netns_blocked *ret);
  * Only system calls: may be used between fork and exec of a program with threads. Returns 0 or -errno. */
 int netns_enter_new(const struct netns_blocked *blocked);
 
+/* A network that several containers share is a file in NETNS_FOLDER on which it is mounted; beside it lies
+ * the number of the slirp4netns that serves it. Both change only under the lock. */
+#define NETNS_FOLDER "/run/cloudml/net"
+#define NETNS_LOCK NETNS_FOLDER "/.lock"
+#define NETNS_SLIRP_SUFFIX ".slirp"
+#define NETNS_PATH_MAX 160
+/* Enters it as netns_enter_new, or makes it: 1 it was there, 0 it was made, or -errno. Only system calls. The
+ * caller holds the lock. */
+int netns_enter_shared(const char *path, const struct netns_blocked *blocked);
+/* Ends slirp4netns and unmounts. Nothing may use it any more. Idempotent; takes the lock. */
+int netns_remove_shared(const char *path, struct err *err);
+
 /* A socket that listens on 127.0.0.1 of the calling process's network. Only system calls. Returns it (owned,
  * not blocking, close-on-exec) or -errno. */
 int netns_listen(int port);

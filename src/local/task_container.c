@@ -22,6 +22,8 @@
 /* init waits this long after SIGTERM before it kills; the shim kills earlier, when the wish to stop says so.
  */
 #define INIT_GRACE_MS (3600 * 1000)
+#define GANG_PORT 2222 /* of the first task; the next ones follow */
+#define GANG_MASTER_PORT 29500
 
 /* Takes s; it lives as long as c. */
 static char *keep(struct task_container *c, char *s)
@@ -115,20 +117,51 @@ static void set_store(struct task_container *c, const struct task_container_conf
 	char text[STORE_JOB_URI_MAX];
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		store_job_uri(spec->org, spec->owner, places[i][1], text);
-		env_vars_set(&c->vars, "%s=%s/", places[i][0], text);
+		if (i == 0 && spec->index > 0) /* where its /output goes */
+			env_vars_set(&c->vars, "%s=%s/task-%lld/", places[i][0], text,
+				     (long long)spec->index);
+		else
+			env_vars_set(&c->vars, "%s=%s/", places[i][0], text);
 	}
 	if (!config->store_secret || has_own_store(spec->env))
 		return;
+	/* Tasks of a gang have one loopback, and each its own way out of it. */
+	int port = STORE_RELAY_PORT + (int)spec->index;
 	store_job_key(spec->owner, spec->attempt, text);
 	env_vars_set(&c->vars, "AWS_ACCESS_KEY_ID=%s", text);
 	env_vars_set(&c->vars, "AWS_SECRET_ACCESS_KEY=%s", config->store_secret);
-	env_vars_set(&c->vars, "AWS_ENDPOINT_URL=http://127.0.0.1:%d", STORE_RELAY_PORT);
-	env_vars_set(&c->vars, "CLOUDML_S3_ENDPOINT=http://127.0.0.1:%d", STORE_RELAY_PORT);
+	env_vars_set(&c->vars, "AWS_ENDPOINT_URL=http://127.0.0.1:%d", port);
+	env_vars_set(&c->vars, "CLOUDML_S3_ENDPOINT=http://127.0.0.1:%d", port);
 	if (!env_vars_has(&c->vars, "AWS_DEFAULT_REGION"))
 		env_vars_set(&c->vars, "AWS_DEFAULT_REGION=us-east-1");
 	env_vars_no_proxy(&c->vars, "127.0.0.1");
-	c->spec.inside_port = STORE_RELAY_PORT;
+	c->spec.inside_port = port;
 	c->spec.inside_fd = &c->store_fd;
+}
+
+/* How the tasks of a gang find each other: as TensorFlow (TF_CONFIG) and PyTorch (env://) expect it. All have
+ * one loopback interface, and so differ by port. What the specification sets is kept. */
+static void set_gang(struct task_container *c, const struct task_spec *spec)
+{
+	CLEANUP(json) json_t *workers = json_array();
+	for (int64_t i = 0; i < spec->tasks; i++) {
+		char address[32];
+		snprintf(address, sizeof(address), "127.0.0.1:%d", GANG_PORT + (int)i);
+		json_array_append_new(workers, json_string(address));
+	}
+	CLEANUP(json)
+	json_t *config = json_pack("{s:{s:O}, s:{s:s, s:I}}", "cluster", "worker", workers, "task", "type",
+				   "worker", "index", (json_int_t)spec->index);
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	json_write(config, &text);
+	env_vars_set(&c->vars, "TF_CONFIG=%s", buf_str(&text));
+	env_vars_set(&c->vars, "MASTER_ADDR=127.0.0.1");
+	env_vars_set(&c->vars, "MASTER_PORT=%d", GANG_MASTER_PORT);
+	env_vars_set(&c->vars, "RANK=%lld", (long long)spec->index);
+	env_vars_set(&c->vars, "WORLD_SIZE=%lld", (long long)spec->tasks);
+	env_vars_set(&c->vars, "LOCAL_RANK=0");
+	env_vars_set(&c->vars, "GLOO_SOCKET_IFNAME=lo");
+	env_vars_no_proxy(&c->vars, "127.0.0.1");
 }
 
 static void set_variables(struct task_container *c, const struct task_container_config *config)
@@ -148,10 +181,15 @@ static void set_variables(struct task_container *c, const struct task_container_
 		env_vars_pass_network(&c->vars);
 	set_threads(c, &c->spec.limits);
 	env_vars_set_all(&c->vars, config->plan->env);
+	if (spec->kind == TASK_JOB && spec->tasks > 1)
+		set_gang(c, spec);
 	env_vars_set_all(&c->vars, spec->env);
 	env_vars_set(&c->vars, "CLOUDML_ATTEMPT=%lld", (long long)spec->attempt);
 	if (spec->kind == TASK_JOB) {
 		env_vars_set(&c->vars, "CLOUDML_JOB_ID=%s", spec->owner);
+		env_vars_set(&c->vars, "CLOUDML_TASK_INDEX=%lld", (long long)spec->index);
+		env_vars_set(&c->vars, "CLOUDML_TASK_COUNT=%lld", (long long)spec->tasks);
+		env_vars_set(&c->vars, "CLOUDML_ROLE=%s", spec->tasks > 1 ? "worker" : "main");
 		env_vars_set(&c->vars, "CLOUDML_OUTPUT_DIR=/output");
 		env_vars_set(&c->vars, "CLOUDML_CHECKPOINT_DIR=/checkpoints");
 		set_store(c, config);
@@ -291,6 +329,11 @@ static int plan_model(struct task_container *c, const struct task_container_conf
 	return 0;
 }
 
+void task_container_network_name(const struct task_spec *spec, char ret[TASK_NAME_MAX + 1])
+{
+	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld", spec->owner, (long long)spec->attempt);
+}
+
 int task_container_make(struct task_container *c, const struct task_container_config *config, struct err *err)
 {
 	const struct task_spec *spec = config->spec;
@@ -301,6 +344,10 @@ int task_container_make(struct task_container *c, const struct task_container_co
 	c->spec.stages = c->stages;
 	c->spec.mounts = c->mounts;
 	c->spec.network = spec->kind == TASK_MODEL ? NETWORK_NONE : spec->network;
+	if (spec->kind == TASK_JOB && spec->tasks > 1) {
+		task_container_network_name(spec, c->network_name);
+		c->spec.network_name = c->network_name;
+	}
 	c->spec.uid_base = (uid_t)config->plan->uid_base;
 	c->spec.grace_ms = INIT_GRACE_MS;
 	set_limits(c, spec);

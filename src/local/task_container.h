@@ -19,6 +19,7 @@ struct task_container {
 	char **strings; /* owned; everything that was made for it */
 	size_t string_count;
 	char **argv[TASK_CONTAINER_STAGES_MAX]; /* owned arrays of strings owned elsewhere */
+	char network_name[TASK_NAME_MAX + 1];	/* of a gang */
 	int fds[3];
 	int store_fd; /* the socket inside, for the store; -1 = none, the caller's once it is there */
 };
@@ -37,6 +38,8 @@ struct task_container_config {
  * missing), ERR_IO. */
 int task_container_make(struct task_container *c, const struct task_container_config *config,
 			struct err *err);
+/* Of the network that the tasks of a gang share. */
+void task_container_network_name(const struct task_spec *spec, char ret[TASK_NAME_MAX + 1]);
 void task_container_done(struct task_container *c);
 
 #endif

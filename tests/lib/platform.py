@@ -325,6 +325,7 @@ class Platform:
 
         def look():
             found[:] = processes_of(self.data) + mounts_of(self.data) + groups_of(self.owners)
+            found.extend(f"network {name}" for name in networks_of(self.owners))
             return not found
 
         try:
@@ -384,6 +385,13 @@ def link_target(path):
 def mounts_of(folder):
     lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
     return [f"mount {line.split()[4]}" for line in lines if line.split()[4].startswith(folder + "/")]
+
+
+def networks_of(owners):
+    """Networks that the tasks of a job share."""
+    folder = "/run/cloudml/net"
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [name for name in names if name.split("-")[0] in owners]
 
 
 def groups_of(owners):

@@ -202,6 +202,9 @@ TEST(bad_specifications_are_refused_with_a_reason)
 	    {"{\"module\":\"a\",\"start_after\":\"2026-11-25T08:00:00Z\",\"deadline\":\"2026-11-25T08:00:"
 	     "00Z\"}",
 	     "deadline is not after start_after"},
+	    {"{\"module\":\"a\",\"tasks\":0}", "tasks"},
+	    {"{\"module\":\"a\",\"tasks\":65}", "tasks"},
+	    {"{\"module\":\"a\",\"tasks\":\"2\"}", "tasks"},
 	    {"{\"module\":\"a\",\"node_labels\":[\"ssd\"]}", "'key=value'"},
 	    {"{\"module\":\"a\",\"node_labels\":[\"a=b c\"]}", "'key=value'"},
 	    {"{\"module\":\"a\",\"node_labels\":[\"a=\"]}", "'key=value'"},
@@ -282,12 +285,27 @@ TEST(a_whole_specification_survives_formatting)
 	    "\"args\":[\"--x\",\"\",\"line\\nline\",\"\\u00e9\"],\"env\":{\"A\":\"1\",\"B\":\"x=y\",\"C\":"
 	    "\"\"},"
 	    "\"requirements\":[\"pandas==2.2.2\",\"x[y]>=1; python_version<'3.12'\"],\"cpu\":\"1.5\","
-	    "\"memory\":\"1536M\",\"gpu\":2,\"prepare_command\":\"p\",\"finish_command\":\"f\","
+	    "\"memory\":\"1536M\",\"gpu\":2,\"tasks\":8,\"prepare_command\":\"p\",\"finish_command\":\"f\","
 	    "\"max_retries\":3,\"max_duration\":\"90m\",\"priority\":0,\"max_processes\":7,"
 	    "\"preemptible\":true,\"start_after\":\"2026-11-25T10:30:00+02:00\","
 	    "\"deadline\":\"2026-11-25T09:00:00.001Z\",\"node_labels\":[\"disk=ssd\",\"zone=a/1\"],"
 	    "\"network\":\"none\"}");
 	check_round_trip("{\"command\":[\"sh\",\"-c\",\"echo\"]}");
+}
+
+TEST(a_job_holds_what_all_its_tasks_have_together)
+{
+	struct job_spec s;
+	struct err err = ERR_INIT;
+	EXPECT_OK(parse("{\"module\":\"a\",\"cpu\":1.5,\"memory\":\"1G\",\"gpu\":1}", &s, &err), &err);
+	assert_int_equal(s.tasks, 1);
+	assert_int_equal(job_spec_held(&s).cpu_milli, 1500);
+	s.tasks = 4;
+	struct resources held = job_spec_held(&s);
+	assert_int_equal(held.cpu_milli, 6000);
+	assert_int_equal(held.memory_bytes, INT64_C(4) << 30);
+	assert_int_equal(held.gpu, 4);
+	job_spec_done(&s);
 }
 
 TEST(any_amount_of_resources_survives_formatting)
