@@ -105,6 +105,8 @@ static const struct {
     {"LifecycleRule",
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"prefix\":{\"type\":\"string\"},"
      "\"expire\":{"
+     "\"type\":[\"string\",\"integer\"]},\"noncurrent\":{\"type\":[\"string\",\"integer\"]},\"abort_"
+     "uploads\":{"
      "\"type\":[\"string\",\"integer\"]},\"keep_last\":{\"type\":\"integer\",\"minimum\":1}}}"},
     {"BucketState",
      "{\"type\":\"object\",\"required\":[\"name\",\"versioning\",\"objects\",\"bytes\"],\"properties\":{"

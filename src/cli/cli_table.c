@@ -139,6 +139,8 @@ static const struct cli_option ids_options[] = {{"ids", 0, NULL, "print only nam
 static const struct cli_option lifecycle_options[] = {
     {"prefix", 0, "PREFIX", "of which keys; a bucket has at most one rule for a prefix (default: all keys)"},
     {"expire", 0, "TIME", "remove objects that are older, for example 30d"},
+    {"noncurrent", 0, "TIME", "remove versions so long after they were replaced"},
+    {"abort-uploads", 0, "TIME", "forget uploads in parts that began so long ago"},
     {"keep-last", 0, "N", "keep the newest N checkpoints, remove the others"},
     {0},
 };

@@ -7,7 +7,8 @@
 
 static void print_rules(struct cli *c, const json_t *rules)
 {
-	static const struct cli_column columns[] = {{"PREFIX", 0}, {"EXPIRE", 1}, {"KEEP LAST", 1}};
+	static const struct cli_column columns[] = {
+	    {"PREFIX", 0}, {"EXPIRE", 1}, {"OLD VERSIONS", 1}, {"UPLOADS", 1}, {"KEEP LAST", 1}};
 	CLEANUP(json) json_t *rows = json_array();
 	size_t i;
 	const json_t *rule;
@@ -15,13 +16,16 @@ static void print_rules(struct cli *c, const json_t *rules)
 		cli_note(c, "there are no rules");
 	json_array_foreach(rules, i, rule)
 	{
-		char expire[32] = "-", keep[32] = "-";
+		static const char *const periods[] = {"expire", "noncurrent", "abort_uploads"};
+		char times[3][32] = {"-", "-", "-"}, keep[32] = "-";
 		const char *prefix = cli_str(rule, "prefix");
-		if (cli_int(rule, "expire"))
-			unit_format_duration(cli_int(rule, "expire") * 1000, expire);
+		for (size_t k = 0; k < ARRAY_LEN(periods); k++)
+			if (cli_int(rule, periods[k]))
+				unit_format_duration(cli_int(rule, periods[k]) * 1000, times[k]);
 		if (cli_int(rule, "keep_last"))
 			snprintf(keep, sizeof(keep), "%lld", (long long)cli_int(rule, "keep_last"));
-		json_array_append_new(rows, json_pack("[s,s,s]", *prefix ? prefix : "(all)", expire, keep));
+		json_array_append_new(rows, json_pack("[s,s,s,s,s]", *prefix ? prefix : "(all)", times[0],
+						      times[1], times[2], keep));
 	}
 	if (json_array_size(rows))
 		cli_print_table(c, columns, ARRAY_LEN(columns), rows);
@@ -47,8 +51,11 @@ static int make_rule(const struct cli_args *a, const char *prefix, json_t **ret,
 {
 	const char *keep = cli_opt(a, "keep-last");
 	CLEANUP(json) json_t *rule = json_pack("{s:s}", "prefix", prefix);
-	if (cli_opt(a, "expire"))
-		json_object_set_new(rule, "expire", json_string(cli_opt(a, "expire")));
+	static const char *const periods[][2] = {
+	    {"expire", "expire"}, {"noncurrent", "noncurrent"}, {"abort-uploads", "abort_uploads"}};
+	for (size_t i = 0; i < ARRAY_LEN(periods); i++)
+		if (cli_opt(a, periods[i][0]))
+			json_object_set_new(rule, periods[i][1], json_string(cli_opt(a, periods[i][0])));
 	if (keep) {
 		char *end = NULL;
 		long long n = strtoll(keep, &end, 10);

@@ -20,6 +20,14 @@ void lifecycle_done(struct lifecycle *l)
 	*l = (struct lifecycle){0};
 }
 
+static void check_period(struct json_reader *r, const struct lifecycle_rule *rule, const char *name,
+			 int64_t ms)
+{
+	if (ms && (ms < LIFECYCLE_EXPIRE_MIN_MS || ms > YEARS_100_MS))
+		json_reader_fail(r, "'%s' of '%s' is not between a minute and a hundred years", name,
+				 rule->prefix);
+}
+
 static int parse_rule(const json_t *j, struct lifecycle *l, struct err *err)
 {
 	struct lifecycle_rule *rule = &l->rules[l->count++];
@@ -29,15 +37,19 @@ static int parse_rule(const json_t *j, struct lifecycle *l, struct err *err)
 	json_reader_begin(&r, j, "a life-cycle rule");
 	json_get_string(&r, "prefix", 1024, &rule->prefix);
 	json_get_duration_ms(&r, "expire", &rule->expire_ms);
+	json_get_duration_ms(&r, "noncurrent", &rule->noncurrent_ms);
+	json_get_duration_ms(&r, "abort_uploads", &rule->abort_ms);
 	json_get_int(&r, "keep_last", 1, 1000000, &rule->keep_last);
 	if (!rule->prefix)
 		rule->prefix = mem_strdup("");
-	if (!rule->expire_ms && !rule->keep_last)
-		json_reader_fail(&r, "the rule for '%s' removes nothing; give it 'expire' or 'keep_last'",
+	if (!rule->expire_ms && !rule->noncurrent_ms && !rule->abort_ms && !rule->keep_last)
+		json_reader_fail(&r,
+				 "the rule for '%s' removes nothing; give it 'expire', 'noncurrent', "
+				 "'abort_uploads' or 'keep_last'",
 				 rule->prefix);
-	if (rule->expire_ms && (rule->expire_ms < LIFECYCLE_EXPIRE_MIN_MS || rule->expire_ms > YEARS_100_MS))
-		json_reader_fail(&r, "'expire' of '%s' is not between a minute and a hundred years",
-				 rule->prefix);
+	check_period(&r, rule, "expire", rule->expire_ms);
+	check_period(&r, rule, "noncurrent", rule->noncurrent_ms);
+	check_period(&r, rule, "abort_uploads", rule->abort_ms);
 	for (size_t i = 0; i + 1 < l->count; i++)
 		if (!strcmp(l->rules[i].prefix, rule->prefix))
 			json_reader_fail(&r, "there are two rules for '%s'", rule->prefix);
@@ -68,6 +80,10 @@ json_t *lifecycle_format(const struct lifecycle *l)
 		json_t *j = json_pack("{s:s}", "prefix", rule->prefix);
 		if (rule->expire_ms)
 			json_object_set_new(j, "expire", json_integer(rule->expire_ms / 1000));
+		if (rule->noncurrent_ms)
+			json_object_set_new(j, "noncurrent", json_integer(rule->noncurrent_ms / 1000));
+		if (rule->abort_ms)
+			json_object_set_new(j, "abort_uploads", json_integer(rule->abort_ms / 1000));
 		if (rule->keep_last)
 			json_object_set_new(j, "keep_last", json_integer(rule->keep_last));
 		json_array_append_new(list, j);

@@ -12,11 +12,13 @@
 #define LIFECYCLE_RULES_MAX 100
 #define LIFECYCLE_EXPIRE_MIN_MS INT64_C(60000)
 
-/* One or both. */
+/* One or several. */
 struct lifecycle_rule {
-	char *prefix;	   /* owned; "" = the whole bucket */
-	int64_t expire_ms; /* objects older than this go; 0 = none do */
-	int64_t keep_last; /* so many checkpoints stay, the others go; 0 = all stay */
+	char *prefix;	       /* owned; "" = the whole bucket */
+	int64_t expire_ms;     /* objects older than this go; 0 = none do */
+	int64_t noncurrent_ms; /* versions go so long after they were replaced; 0 = none do */
+	int64_t abort_ms;      /* uploads in parts that began so long ago are forgotten; 0 = none are */
+	int64_t keep_last;     /* so many checkpoints stay, the others go; 0 = all stay */
 };
 struct lifecycle {
 	struct lifecycle_rule *rules; /* owned; count entries */

@@ -141,6 +141,85 @@ static int keep_last(struct walk *w, struct err *err)
 	return r;
 }
 
+/* ---- older versions, and uploads that nobody ends ---- */
+
+/* A version is what is not the newest since the next newer one, which comes before it in the list. */
+static int remove_noncurrent(struct walk *w, struct err *err)
+{
+	CLEANUP(free) char *after = NULL;
+	CLEANUP(free) struct blob_removal *items = mem_alloc(BLOB_LIST_MAX * sizeof(*items));
+	char after_version[BLOB_VERSION_MAX + 1] = "";
+	int64_t newer_ms = 0;
+	int r = 0;
+	for (bool more = true; more && r >= 0 && !(w->stop && atomic_load(w->stop));) {
+		struct blob_list list = {0};
+		size_t count = 0;
+		r = w->blobs->ops->list_versions(w->blobs, w->org, w->bucket, w->rule->prefix, after,
+						 after ? after_version : NULL, NULL, BLOB_LIST_MAX, &list,
+						 err);
+		for (size_t i = 0; i < list.count; i++) {
+			const struct blob_entry *e = &list.entries[i];
+			if (!e->info.is_latest && w->now_ms - newer_ms > w->rule->noncurrent_ms)
+				items[count++] =
+				    (struct blob_removal){.key = e->key, .version = e->info.version};
+			newer_ms = e->info.modified_ms;
+		}
+		if (r >= 0 && count)
+			r = w->blobs->ops->remove_many(w->blobs, w->org, w->bucket, items, count, err);
+		for (size_t i = 0; i < count && r >= 0; i++)
+			w->removed += items[i].err.code == 0;
+		more = list.truncated && list.count;
+		if (list.count) {
+			free(after);
+			after = mem_strdup(list.entries[list.count - 1].key);
+			memcpy(after_version, list.entries[list.count - 1].info.version,
+			       sizeof(after_version));
+		}
+		blob_list_done(&list);
+	}
+	return r;
+}
+
+static int abort_upload(struct walk *w, const struct blob_entry *e, struct err *err)
+{
+	if (w->now_ms - e->info.modified_ms <= w->rule->abort_ms)
+		return 0;
+	int r = w->blobs->ops->upload_abort(w->blobs, w->org, w->bucket, e->key, e->upload_id, err);
+	if (r == -ERR_NOT_FOUND) { /* it ended by itself */
+		*err = ERR_INIT;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	w->removed++;
+	log_info("store.lifecycle org=%s bucket=%s prefix=\"%s\" key=\"%s\" why=abort_uploads", w->org,
+		 w->bucket, w->rule->prefix, e->key);
+	return 0;
+}
+
+static int abort_uploads(struct walk *w, struct err *err)
+{
+	CLEANUP(free) char *after = NULL;
+	CLEANUP(free) char *after_id = NULL;
+	int r = 0;
+	for (bool more = true; more && r >= 0 && !(w->stop && atomic_load(w->stop));) {
+		struct blob_list list = {0};
+		r = w->blobs->ops->upload_list(w->blobs, w->org, w->bucket, w->rule->prefix, after, after_id,
+					       BLOB_LIST_MAX, &list, err);
+		for (size_t i = 0; i < list.count && r >= 0; i++)
+			r = abort_upload(w, &list.entries[i], err);
+		more = list.truncated && list.count;
+		if (list.count) {
+			free(after);
+			free(after_id);
+			after = mem_strdup(list.entries[list.count - 1].key);
+			after_id = mem_strdup(list.entries[list.count - 1].upload_id);
+		}
+		blob_list_done(&list);
+	}
+	return r;
+}
+
 /* ---- walks ---- */
 
 static void walk_bucket(struct walk *w)
@@ -156,6 +235,10 @@ static void walk_bucket(struct walk *w)
 		w->rule = &l.rules[i];
 		if (w->rule->expire_ms)
 			r = each_object(w, expire, &err);
+		if (w->rule->noncurrent_ms && r >= 0)
+			r = remove_noncurrent(w, &err);
+		if (w->rule->abort_ms && r >= 0)
+			r = abort_uploads(w, &err);
 		if (w->rule->keep_last && r >= 0)
 			r = keep_last(w, &err);
 	}

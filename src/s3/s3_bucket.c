@@ -259,7 +259,6 @@ static const struct {
 	enum s3_error missing;
 } documents[] = {{"cors", check_cors, S3_NO_SUCH_CORS},
 		 {"tagging", check_tags, S3_NO_SUCH_TAG_SET},
-		 {"lifecycle", NULL, S3_NO_SUCH_LIFECYCLE},
 		 {"policy", NULL, S3_NO_SUCH_POLICY}};
 
 static size_t document_of(const struct s3_request *r)

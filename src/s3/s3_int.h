@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "core/lifecycle.h"
 #include "net/http_server.h"
 #include "s3/s3.h"
 
@@ -244,6 +245,10 @@ enum s3_error document_delete(struct str body, struct arena *arena, struct blob_
 enum s3_error document_parts(struct str body, struct blob_part *parts, size_t *ret_count);
 enum s3_error document_versioning(struct str body, enum blob_versioning *ret);
 
+/* s3_lifecycle.c: prefixes and days; S3_NOT_IMPLEMENTED for what else S3's rules may say. ret is zero before.
+ */
+enum s3_error document_lifecycle(struct str body, struct lifecycle *ret);
+
 /* s3_checksum.c */
 struct checksum;
 enum checksum_kind checksum_kind_of(const char *name); /* "crc32", "CRC32C", …; CHECKSUM_NONE when unknown */
@@ -337,6 +342,9 @@ void put_bucket_versioning(struct s3_request *r);
 void get_bucket_document(struct s3_request *r);
 void put_bucket_document(struct s3_request *r);
 void delete_bucket_document(struct s3_request *r);
+void get_bucket_lifecycle(struct s3_request *r);
+void put_bucket_lifecycle(struct s3_request *r);
+void delete_bucket_lifecycle(struct s3_request *r);
 void get_acl(struct s3_request *r);
 void put_acl(struct s3_request *r);
 void list_objects_v1(struct s3_request *r);

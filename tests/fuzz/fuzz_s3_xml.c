@@ -14,6 +14,19 @@ static void read_cors(struct str body)
 	arena_done(&arena);
 }
 
+static void read_lifecycle(struct str body)
+{
+	struct lifecycle l = {0};
+	if (document_lifecycle(body, &l) == S3_OK)
+		assert(l.count > 0 && l.count <= LIFECYCLE_RULES_MAX);
+	else
+		assert(!l.rules);
+	for (size_t i = 0; i < l.count; i++)
+		assert(l.rules[i].prefix &&
+		       (l.rules[i].expire_ms > 0 || l.rules[i].noncurrent_ms > 0 || l.rules[i].abort_ms > 0));
+	lifecycle_done(&l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct path {
@@ -102,5 +115,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (document_versioning(body, &v) == S3_OK)
 		assert(v == BLOB_VERSIONING_ON || v == BLOB_VERSIONING_SUSPENDED);
 	read_cors(body);
+	read_lifecycle(body);
 	return 0;
 }

@@ -80,6 +80,63 @@ TEST(the_newest_checkpoints_stay_whole)
 	assert_int_equal(lifecycle_walk(s, ORG, 0, NULL), 0);
 }
 
+static char *version_keys(struct blob_store *s)
+{
+	struct err err = ERR_INIT;
+	struct blob_list l = {0};
+	struct buf b = BUF_INIT;
+	EXPECT_OK(s->ops->list_versions(s, ORG, BUCKET, NULL, NULL, NULL, 0, 1000, &l, &err), &err);
+	for (size_t i = 0; i < l.count; i++)
+		buf_printf(&b, "%s%s%s", i ? " " : "", l.entries[i].key,
+			   l.entries[i].info.is_delete_marker ? "!" : "");
+	blob_list_done(&l);
+	return b.len ? buf_steal(&b) : mem_strdup("");
+}
+
+TEST(older_versions_go_so_long_after_they_were_replaced)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	struct err err = ERR_INIT;
+	set_rules(s, "[{\"prefix\": \"v/\", \"noncurrent\": \"7d\"}]");
+	struct blob_bucket bucket = {0};
+	EXPECT_OK(s->ops->bucket_stat(s, ORG, BUCKET, &bucket, &err), &err);
+	free(bucket.attributes);
+	EXPECT_OK(s->ops->bucket_set(s, ORG, BUCKET, BLOB_VERSIONING_ON, NULL, &err), &err);
+	for (int i = 0; i < 3; i++) {
+		store_puts(s, "v/a", "1");
+		store_puts(s, "w", "1");
+	}
+	store_puts(s, "v/gone", "1");
+	int64_t replaced_ms = time_of(s, "v/gone"); /* not before the last of v/a came */
+	EXPECT_OK(s->ops->remove(s, ORG, BUCKET, "v/gone", &err), &err);
+	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms, NULL), 0);
+	CLEANUP(free) char *all = version_keys(s);
+	assert_string_equal(all, "v/a v/a v/a v/gone! v/gone w w w");
+	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms + 8 * DAY_MS, NULL), 3);
+	CLEANUP(free) char *left = version_keys(s);
+	assert_string_equal(left, "v/a v/gone! w w w");
+}
+
+TEST(uploads_that_nobody_ends_are_forgotten)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	struct err err = ERR_INIT;
+	struct blob_put_options o = {.expected_size = -1};
+	char in[BLOB_UPLOAD_ID_MAX + 1], out[BLOB_UPLOAD_ID_MAX + 1], *attributes = NULL;
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "u/a", &o, in, &err), &err);
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "w", &o, out, &err), &err);
+	set_rules(s, "[{\"prefix\": \"u/\", \"abort_uploads\": \"1d\"}]");
+	store_puts(s, "probe", "1");
+	int64_t begun_ms = time_of(s, "probe"); /* not before the uploads began */
+	assert_int_equal(lifecycle_walk(s, ORG, begun_ms, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, begun_ms + 2 * DAY_MS, NULL), 1);
+	EXPECT_ERR(s->ops->upload_stat(s, ORG, BUCKET, "u/a", in, &attributes, &err), ERR_NOT_FOUND, &err,
+		   "no upload");
+	err = (struct err)ERR_INIT;
+	EXPECT_OK(s->ops->upload_stat(s, ORG, BUCKET, "w", out, &attributes, &err), &err);
+	assert_null(attributes);
+}
+
 TEST(a_walk_that_is_told_to_stop_removes_nothing_more)
 {
 	CLEANUP(store) struct blob_store *s = store_open(test_dir());
