@@ -281,8 +281,9 @@ int cmd_jobs_metrics(struct cli *c, const struct cli_args *a, struct err *err)
 	if (r < 0)
 		return r;
 	CLEANUP(free)
-	char *suffix = mem_printf("/metrics%s%s", cli_opt(a, "attempt") ? "?attempt=" : "",
-				  cli_opt(a, "attempt") ? cli_opt(a, "attempt") : "");
+	char *suffix =
+	    mem_printf("/metrics?attempt=%s&task=%s", cli_opt(a, "attempt") ? cli_opt(a, "attempt") : "0",
+		       cli_opt(a, "task") ? cli_opt(a, "task") : "0");
 	CLEANUP(free) char *path = job_path(cli_str(job, "id"), suffix);
 	r = client_call(c->client, "GET", path, NULL, NULL, &answer, err);
 	if (r < 0)

@@ -83,6 +83,7 @@ class Gangs(platform.Case):
         for task, name in ((0, "total"), (1, "task-1/total")):
             self.assertEqual(self.output(job, name), f"{3 * rounds} of {task}")
             self.assertIn(f"total {3 * rounds} of task {task}", self.task_log(job, task))
+            self.assertIn("memory_bytes", self.p.cli("jobs", "metrics", job, "--task", str(task), "--json").ok().json()["data"])
         self.p.cli("jobs", "logs", job, "--task", "2").fails("there is no task 2, the job has 2")
 
     def test_two_tasks_talk_and_what_they_hold_is_counted_twice(self):
