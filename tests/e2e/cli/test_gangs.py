@@ -48,6 +48,7 @@ for i in range(rounds):
         time.sleep(3600)  # a peer has gone: wait for the end
     total += sum(map(int, lines))
     print("round", i, flush=True)
+    print("cloudml: metric sum%d=%d step=%d" % (me, total, i), flush=True)
     if rounds > 10:
         time.sleep(0.1)
 print("total", total, "of task", me, flush=True)
@@ -83,7 +84,8 @@ class Gangs(platform.Case):
         for task, name in ((0, "total"), (1, "task-1/total")):
             self.assertEqual(self.output(job, name), f"{3 * rounds} of {task}")
             self.assertIn(f"total {3 * rounds} of task {task}", self.task_log(job, task))
-            self.assertIn("memory_bytes", self.p.cli("jobs", "metrics", job, "--task", str(task), "--json").ok().json()["data"])
+            points = self.p.cli("jobs", "metrics", job, "--task", str(task), "--name", f"sum{task}", "--json").json()
+            self.assertEqual(points[-1][1:], [rounds - 1, 3 * rounds])
         self.p.cli("jobs", "logs", job, "--task", "2").fails("there is no task 2, the job has 2")
 
     def test_two_tasks_talk_and_what_they_hold_is_counted_twice(self):
