@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What programs do with fsspec and pandas."""
+import hashlib
+import multiprocessing
+import random
+
 import fsspec
 import numpy
 import pandas
@@ -70,3 +74,36 @@ def test_any_url_of_fsspec_works(options, root):
     mapper = fsspec.get_mapper(f"s3://{root}/map", **options)
     mapper["a/0.0"] = b"chunk"
     assert dict(mapper) == {"a/0.0": b"chunk"}
+
+
+def read_shards(options, urls, seed, answers):
+    """What a worker of a data loader does: opens its shards anew, reads records in places, then all of it."""
+    rng, found = random.Random(seed), {}
+    for url in rng.sample(urls, len(urls)):
+        with fsspec.open(url, "rb", **options) as f:
+            records = {}
+            for number in rng.sample(range(64), 8):
+                f.seek(number * 4096)
+                records[number] = f.read(4096)
+            f.seek(0)
+            whole = f.read()
+        assert all(whole[n * 4096:(n + 1) * 4096] == record for n, record in records.items())
+        found[url] = hashlib.sha256(whole).hexdigest()
+    answers.put(found)
+
+
+def test_forked_workers_read_at_the_same_time(options, root, fs):
+    """The workers of PyTorch's DataLoader: forked from a process that has used the store already."""
+    shards = {f"s3://{root}/shard-{i}": numpy.random.default_rng(i).bytes(64 * 4096) for i in range(4)}
+    for url, content in shards.items():
+        fs.pipe(url, content)
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    workers = [context.Process(target=read_shards, args=(options, list(shards), seed, answers)) for seed in range(3)]
+    for worker in workers:
+        worker.start()
+    found = [answers.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert found == [{url: hashlib.sha256(content).hexdigest() for url, content in shards.items()}] * 3
