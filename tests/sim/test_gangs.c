@@ -204,6 +204,32 @@ TEST(a_server_that_dies_while_a_gang_is_stopped_still_knows_why)
 	}
 }
 
+TEST(a_server_that_only_finds_stopped_tasks_does_not_call_it_a_cancellation)
+{
+	size_t failed = 0;
+	for (int64_t ms = 0; ms <= 12000; ms += 500) {
+		struct sim *s = sim_new(.seed = 3);
+		sim_plan_set(s, "g",
+			     (struct sim_plan){.run_ms = 60 * SEC,
+					       .refuse = 1,
+					       .refuse_code = ERR_NOT_FOUND,
+					       .bad_task = 2,
+					       .ignores_stop = true});
+		sim_submit(s, "g", .tasks = 3);
+		sim_run(s, ms);
+		sim_crash(s);
+		sim_run(s, 20 * SEC);
+		sim_start(s);
+		sim_until_idle(s, 3600 * SEC);
+		struct sim_request q = sim_get(s, "default", "g");
+		assert_int_not_equal(q.state, JOB_CANCELLED);
+		assert_true(job_state_is_terminal((enum job_state)q.state));
+		failed += strcmp(q.reason, "lost") == 0;
+		end_settled(s);
+	}
+	assert_true(failed > 0);
+}
+
 TEST(the_preemption_of_a_gang_stops_all_of_it)
 {
 	struct sim *s = sim_new();

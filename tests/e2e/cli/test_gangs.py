@@ -100,7 +100,7 @@ class Gangs(platform.Case):
             platform.until("the network to go", lambda: not platform.networks_of({job}))
 
     def test_more_than_the_machine_has_is_refused(self):
-        self.p.cli("jobs", "submit", "-d", "--tasks", "64", "--cpu", "64", "--", "true").fails("cpu 64 is more", status=2)
+        self.p.cli("jobs", "submit", "-d", "--tasks", "64", "--cpu", "1024", "--", "true").fails("cpu 1024 is more", status=2)
         cores = str(os.cpu_count())
         self.p.cli("jobs", "submit", "-d", "--tasks", "2", "--cpu", cores, "--", "true").fails(
             "2 tasks of this size are more", "ask for 1 at most", status=2)
