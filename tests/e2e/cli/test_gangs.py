@@ -16,12 +16,19 @@ from lib import platform  # noqa: E402
 PATIENCE = 1500  # with the TensorFlow environment
 # Every task sends its number to every other over TCP, in rounds, and adds up what it got.
 RING = """
-import json, os, socket, sys, time
+import json, os, socket, sys, time, urllib.error, urllib.request
 config = json.loads(os.environ["TF_CONFIG"])
 workers, me = config["cluster"]["worker"], config["task"]["index"]
 assert config["task"]["type"] == os.environ["CLOUDML_ROLE"] == "worker", config
 assert me == int(os.environ["CLOUDML_TASK_INDEX"]) == int(os.environ["RANK"])
 assert len(workers) == int(os.environ["CLOUDML_TASK_COUNT"]) == int(os.environ["WORLD_SIZE"])
+store = os.environ["AWS_ENDPOINT_URL"]  # each has its own way out of the network that they share
+assert store == "http://127.0.0.1:%d" % (8333 + me)
+try:
+    urllib.request.urlopen(store)
+    sys.exit("the store knows no strangers")
+except urllib.error.HTTPError as e:
+    assert e.code == 403, e.code
 rounds, fails = int(sys.argv[1]), sys.argv[2:3]
 host, port = workers[me].split(":")
 server = socket.create_server((host, int(port)))
