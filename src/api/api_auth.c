@@ -52,6 +52,8 @@ static int identify(struct http_exchange *x, struct api *a, struct principal *re
 		    "this needs a token: send 'Authorization: Bearer TOKEN'; the administrator's is "
 		    "in the file 'root-token' of the data folder");
 	*ret = s.who;
+	if (x->route->is_passage)
+		return is_change(x) ? api_check_origin(x, err) : 0;
 	return is_change(x) ? check_session_change(x, &s, err) : 0;
 }
 

@@ -34,9 +34,9 @@ struct api {
 
 /* Tables, one per noun, joined by api_routes.c. */
 extern const struct http_route api_system_routes[], api_snapshot_routes[], api_session_routes[],
-    api_job_routes[], api_cron_routes[], api_model_routes[], api_store_routes[], api_store_bucket_routes[],
-    api_store_check_routes[], api_store_upload_routes[], api_watch_routes[], api_org_routes[],
-    api_user_routes[], api_key_routes[], api_quota_routes[], api_usage_routes[];
+    api_job_routes[], api_cron_routes[], api_model_routes[], api_tensorboard_routes[], api_store_routes[],
+    api_store_bucket_routes[], api_store_check_routes[], api_store_upload_routes[], api_watch_routes[],
+    api_org_routes[], api_user_routes[], api_key_routes[], api_quota_routes[], api_usage_routes[];
 extern const struct http_route *const api_routes[];
 
 const struct principal *api_principal(const struct http_exchange *x);
@@ -99,6 +99,7 @@ void api_reply_events(void *arg, const struct event *events, size_t count, const
 int api_task_index(struct http_exchange *x, const struct job *job, int64_t *ret, struct err *err);
 void api_job_logs(struct http_exchange *x, void *app);
 void api_model_logs(struct http_exchange *x, void *app);
+void api_tensorboard_logs(struct http_exchange *x, void *app);
 extern const struct http_param api_log_params[], api_model_log_params[];
 
 /* api_jobs_batch.c */

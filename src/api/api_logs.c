@@ -156,7 +156,9 @@ static void log_read(struct log_stream *l)
 	if (l->is_job)
 		store_task_key(l->owner, "logs", l->attempt, l->index, "log", l->key);
 	else
-		snprintf(l->key, sizeof(l->key), "models/%s/logs/%lld.log", l->owner, (long long)l->attempt);
+		snprintf(l->key, sizeof(l->key), "%s/%s/logs/%lld.log",
+			 l->owner[0] == service_kind_letter(SERVICE_MODEL) ? "models" : "tensorboards",
+			 l->owner, (long long)l->attempt);
 	api_work(l->api, read_block, log_done, l);
 }
 
@@ -385,5 +387,12 @@ void api_job_logs(struct http_exchange *x, void *app)
 void api_model_logs(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_service_get(a->config.ctl, api_principal(x), http_param(x, "model"), log_begin, x);
+	ctl_service_get(a->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), log_begin, x);
+}
+
+void api_tensorboard_logs(struct http_exchange *x, void *app)
+{
+	struct api *a = app;
+	ctl_service_get(a->config.ctl, api_principal(x), SERVICE_TENSORBOARD, http_param(x, "tensorboard"),
+			log_begin, x);
 }

@@ -129,5 +129,5 @@ static void found(void *arg, const struct ctl_result *result, const struct err *
 void api_model_metrics(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_service_get(a->config.ctl, api_principal(x), http_param(x, "model"), found, x);
+	ctl_service_get(a->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), found, x);
 }

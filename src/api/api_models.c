@@ -55,7 +55,8 @@ static void resolved(void *arg)
 		return;
 	}
 	struct ctl_idempotency idem = api_idempotency(c->x);
-	ctl_service_create(c->api->config.ctl, api_principal(c->x), &c->spec, &idem, api_done_created, c->x);
+	ctl_service_create(c->api->config.ctl, api_principal(c->x), SERVICE_MODEL, &c->spec, &idem,
+			   api_done_created, c->x);
 	creation_free(c);
 }
 
@@ -122,7 +123,8 @@ static void patch_model(struct http_exchange *x, void *app)
 	c->x = x;
 	c->api = app;
 	service_spec_init(&c->spec);
-	ctl_service_get(c->api->config.ctl, api_principal(x), http_param(x, "model"), change, c);
+	ctl_service_get(c->api->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), change,
+			c);
 }
 
 /* ---- look, remove ---- */
@@ -162,15 +164,16 @@ static void list_models(struct http_exchange *x, void *app)
 static void get_model(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_service_get(a->config.ctl, api_principal(x), http_param(x, "model"), api_done_ok, x);
+	ctl_service_get(a->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), api_done_ok,
+			x);
 }
 
 static void delete_model(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
 	struct ctl_idempotency idem = api_idempotency_of(x, http_param(x, "model"));
-	ctl_service_delete(a->config.ctl, api_principal(x), http_param(x, "model"), &idem, api_done_accepted,
-			   x);
+	ctl_service_delete(a->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), &idem,
+			   api_done_accepted, x);
 }
 
 static void get_model_events(struct http_exchange *x, void *app)
@@ -234,7 +237,7 @@ static void forward(void *arg, const struct ctl_result *result, const struct err
 static void ask_model(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
-	ctl_service_get(a->config.ctl, api_principal(x), http_param(x, "model"), forward, x);
+	ctl_service_get(a->config.ctl, api_principal(x), SERVICE_MODEL, http_param(x, "model"), forward, x);
 }
 
 static const struct http_param list_params[] = {

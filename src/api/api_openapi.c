@@ -90,6 +90,17 @@ static const struct {
      "\"integer\"},\"replicas_ready\":{\"type\":\"integer\"},\"replicas\":{\"type\":\"array\",\"items\":{"
      "\"type\":\"object\"}},\"update\":{\"type\":\"object\"},\"spec\":{\"$ref\":"
      "\"#/components/schemas/ModelSpec\"}}}"},
+    {"Tensorboard",
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"state\",\"path\",\"uri\"],\"properties\":{"
+     "\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},"
+     "\"reason\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},"
+     "\"uri\":{\"type\":\"string\"},\"cpu\":{\"type\":\"number\"},\"memory\":{\"type\":\"integer\"},"
+     "\"progress\":{\"$ref\":\"#/components/schemas/Progress\"}}}"},
+    {"TensorboardSpec",
+     "{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{\"name\":{"
+     "\"type\":\"string\",\"pattern\":\"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\"},\"uri\":{\"type\":\"string\"},"
+     "\"job\":{\"type\":\"string\"},\"cpu\":{\"type\":[\"string\",\"number\"]},\"memory\":{\"type\":["
+     "\"string\",\"integer\"]}}}"},
     {"ModelMetrics",
      "{\"type\":\"object\",\"properties\":{\"time_ms\":{\"type\":\"integer\"},\"requests\":{\"type\":"
      "\"integer\"},\"errors\":{\"type\":\"integer\"},\"in_flight\":{\"type\":\"integer\"},\"p50_ms\":{"
@@ -209,19 +220,13 @@ static const struct {
      "\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"},
 };
 /* Lists: {"data": [noun…]}. */
-static const char *const lists[][2] = {{"JobList", "Job"},
-				       {"CronList", "Cron"},
-				       {"ModelList", "Model"},
-				       {"EventList", "Event"},
-				       {"FrameworkList", "Framework"},
-				       {"BucketList", "Bucket"},
-				       {"ObjectList", "StoredObject"},
-				       {"UploadList", "Upload"},
-				       {"OrgList", "Org"},
-				       {"UserList", "User"},
-				       {"KeyList", "Key"},
-				       {"QuotaList", "QuotaState"},
-				       {"UsageList", "Usage"}};
+static const char *const lists[][2] = {{"JobList", "Job"},	    {"CronList", "Cron"},
+				       {"ModelList", "Model"},	    {"TensorboardList", "Tensorboard"},
+				       {"EventList", "Event"},	    {"FrameworkList", "Framework"},
+				       {"BucketList", "Bucket"},    {"ObjectList", "StoredObject"},
+				       {"UploadList", "Upload"},    {"OrgList", "Org"},
+				       {"UserList", "User"},	    {"KeyList", "Key"},
+				       {"QuotaList", "QuotaState"}, {"UsageList", "Usage"}};
 
 static json_t *reference(const char *name)
 {

@@ -8,23 +8,13 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-const struct http_route *const api_routes[] = {api_system_routes,
-					       api_snapshot_routes,
-					       api_session_routes,
-					       api_job_routes,
-					       api_cron_routes,
-					       api_model_routes,
-					       api_watch_routes,
-					       api_store_routes,
-					       api_store_bucket_routes,
-					       api_store_check_routes,
-					       api_store_upload_routes,
-					       api_org_routes,
-					       api_user_routes,
-					       api_key_routes,
-					       api_quota_routes,
-					       api_usage_routes,
-					       NULL};
+const struct http_route *const api_routes[] = {
+    api_system_routes,	     api_snapshot_routes,    api_session_routes,
+    api_job_routes,	     api_cron_routes,	     api_model_routes,
+    api_tensorboard_routes,  api_watch_routes,	     api_store_routes,
+    api_store_bucket_routes, api_store_check_routes, api_store_upload_routes,
+    api_org_routes,	     api_user_routes,	     api_key_routes,
+    api_quota_routes,	     api_usage_routes,	     NULL};
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {

@@ -60,7 +60,8 @@ static bool wants_job(const struct watcher *w, const struct job *job)
 
 static bool wants_service(const struct watcher *w, const struct service *s)
 {
-	return !*w->job && (!*w->model || !strcmp(s->spec.name, w->model));
+	return service_kind_of(s) == SERVICE_MODEL && !*w->job &&
+	       (!*w->model || !strcmp(s->spec.name, w->model));
 }
 
 static bool is_ready(const struct watcher *w)
@@ -260,7 +261,7 @@ static void list_next(struct watcher *w)
 	if (*w->job) {
 		ctl_job_get(ctl, &w->who, w->job, on_one, w);
 	} else if (*w->model) {
-		ctl_service_get(ctl, &w->who, w->model, on_one, w);
+		ctl_service_get(ctl, &w->who, SERVICE_MODEL, w->model, on_one, w);
 	} else if (w->state < JOB_STATE_COUNT) {
 		struct ctl_list_query q = {
 		    .state = w->state, .limit = PAGE_JOBS, .before_seq = w->before_seq};

@@ -117,7 +117,9 @@ cli_run_fn cmd_up, cmd_down, cmd_status, cmd_doctor, cmd_console, cmd_version;
 cli_run_fn cmd_run, cmd_jobs_submit, cmd_jobs_list, cmd_jobs_describe, cmd_jobs_logs, cmd_jobs_events,
     cmd_jobs_metrics, cmd_jobs_attach, cmd_jobs_cancel, cmd_jobs_delete;
 cli_run_fn cmd_serve, cmd_models_create, cmd_models_list, cmd_models_describe, cmd_models_delete,
-    cmd_models_predict, cmd_models_logs, cmd_models_events, cmd_models_update, cmd_models_metrics;
+    cmd_tensorboard_create, cmd_tensorboard_list, cmd_tensorboard_describe, cmd_tensorboard_open,
+    cmd_tensorboard_logs, cmd_tensorboard_delete, cmd_models_predict, cmd_models_logs, cmd_models_events,
+    cmd_models_update, cmd_models_metrics;
 cli_run_fn cmd_cron_create, cmd_cron_list, cmd_cron_describe, cmd_cron_pause, cmd_cron_resume,
     cmd_cron_delete;
 cli_run_fn cmd_store_ls, cmd_store_cp, cmd_store_cat, cmd_store_rm, cmd_store_mb, cmd_store_credentials,

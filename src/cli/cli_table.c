@@ -55,6 +55,13 @@ static const struct cli_option spec_options[] = {
     {"file", 'f', "FILE", "YAML or JSON file with the same fields; flags win over it"},
     {0},
 };
+static const struct cli_option tensorboard_options[] = {
+    {"name", 'n', "NAME", "its name (default: the job's, or the folder's)"},
+    {"cpu", 'c', "CORES", "cores (default 1)"},
+    {"memory", 'm', "SIZE", "memory (default 1G)"},
+    {"detach", 'd', NULL, "do not wait until it is ready"},
+    {0},
+};
 static const struct cli_option attach_options[] = {
     {"detach", 'd', NULL, "do not wait; print the job's id"},
     {0},
@@ -324,6 +331,20 @@ const struct cli_command cli_commands[] = {
      OPTIONS(log_options, replica_options), 1, 1, cmd_models_logs},
     {"models", "events", "MODEL", "what happened to a model service", NULL, NULL, 1, 1, cmd_models_events},
     {"models", "delete", "MODEL...", "stop model services", NULL, NULL, 1, -1, cmd_models_delete},
+    {"tensorboard", "create", "JOB|URI", "show a job or a folder of the store in TensorBoard",
+     "Prints the address of its pages, which need a login of the platform (the console's will do). A job's "
+     "summaries are\n"
+     "those that it writes to $CLOUDML_TENSORBOARD_URI, or below $CLOUDML_OUTPUT_DIR; new points appear "
+     "while "
+     "it runs.",
+     OPTIONS(tensorboard_options), 1, 1, cmd_tensorboard_create},
+    {"tensorboard", "list", "", "list TensorBoards", NULL, NULL, 0, 0, cmd_tensorboard_list},
+    {"tensorboard", "describe", "NAME", "address and state of a TensorBoard", NULL, NULL, 1, 1,
+     cmd_tensorboard_describe},
+    {"tensorboard", "open", "NAME", "print the address of its pages", NULL, NULL, 1, 1, cmd_tensorboard_open},
+    {"tensorboard", "logs", "NAME", "print what a TensorBoard wrote", NULL, NULL, 1, 1, cmd_tensorboard_logs},
+    {"tensorboard", "delete", "NAME...", "stop TensorBoards; what they show stays", NULL, NULL, 1, -1,
+     cmd_tensorboard_delete},
     {"store", "ls", "[URI]", "list buckets, or what is below an fds:// address", NULL, OPTIONS(ls_options), 0,
      1, cmd_store_ls},
     {"store", "cp", "FROM TO", "copy between files and the store",

@@ -220,23 +220,36 @@ int cmd_up(struct cli *c, const struct cli_args *a, struct err *err)
 	    "the server did not start; the lines above say why ('cloudml doctor' checks this machine)");
 }
 
-static int stop_everything(struct cli *c, struct err *err)
+/* kind: "models", "tensorboards" */
+static int stop_services(struct cli *c, const char *kind, struct err *err)
 {
-	CLEANUP(json) json_t *jobs = NULL, *models = NULL;
+	CLEANUP(json) json_t *services = NULL;
+	CLEANUP(free) char *all = mem_printf("/api/v1/%s", kind);
 	size_t i;
 	const json_t *item;
-	int r = cli_connect(c, err);
-	if (r >= 0)
-		r = client_call(c->client, "GET", "/api/v1/models", NULL, NULL, &models, err);
-	json_array_foreach(json_object_get(models, "data"), i, item)
+	int r = client_call(c->client, "GET", all, NULL, NULL, &services, err);
+	json_array_foreach(json_object_get(services, "data"), i, item)
 	{
-		CLEANUP(free) char *path = mem_printf("/api/v1/models/%s", cli_str(item, "name"));
+		CLEANUP(free) char *path = mem_printf("%s/%s", all, cli_str(item, "name"));
 		bool live = strcmp(cli_str(item, "state"), "stopping") != 0;
 		if (r >= 0 && live)
 			r = client_call(c->client, "DELETE", path, NULL, NULL, NULL, err);
 		if (r == -ERR_NOT_FOUND) /* it ended meanwhile */
 			r = 0;
 	}
+	return r;
+}
+
+static int stop_everything(struct cli *c, struct err *err)
+{
+	CLEANUP(json) json_t *jobs = NULL;
+	size_t i;
+	const json_t *item;
+	int r = cli_connect(c, err);
+	if (r >= 0)
+		r = stop_services(c, "models", err);
+	if (r >= 0)
+		r = stop_services(c, "tensorboards", err);
 	if (r >= 0)
 		r = client_call(c->client, "GET", "/api/v1/jobs?limit=1000", NULL, NULL, &jobs, err);
 	json_array_foreach(json_object_get(jobs, "data"), i, item)

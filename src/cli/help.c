@@ -30,7 +30,7 @@ void help_overview(FILE *f)
 		if (!c->summary)
 			continue;
 		snprintf(left, sizeof(left), "%s%s%s", c->group, *c->group ? " " : "", c->name);
-		fprintf(f, "  %-20s %s\n", left, c->summary);
+		fprintf(f, "  %-21s %s\n", left, c->summary);
 	}
 	fputs("\noptions everywhere:\n", f);
 	print_options(f, cli_global_options);

@@ -57,6 +57,27 @@ static int check_weights(const char *key, const char *value, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+static const struct {
+	const char *word;
+	char letter;
+} kinds[SERVICE_KIND_COUNT] = {
+    [SERVICE_MODEL] = {"model", 'm'}, [SERVICE_TENSORBOARD] = {"tensorboard", 't'}};
+
+const char *service_kind_word(enum service_kind kind)
+{
+	return kinds[kind].word;
+}
+
+char service_kind_letter(enum service_kind kind)
+{
+	return kinds[kind].letter;
+}
+
+enum service_kind service_kind_of(const struct service *s)
+{
+	return s->id[0] == kinds[SERVICE_TENSORBOARD].letter ? SERVICE_TENSORBOARD : SERVICE_MODEL;
+}
+
 #define SERVICE_SPEC_TABLE(X)                                                                                \
 	X("name", FIELD_STRING, name, .cap = CORE_NAME_MAX, .check = spec_check_name,                        \
 	  .pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", .about = "Name of the model in requests.")           \
@@ -121,6 +142,35 @@ int service_spec_parse(const json_t *j, struct service_spec *ret, struct err *er
 		return err_set(err, ERR_INVALID, "model has no 'name'");
 	if (!ret->uri && !ret->job)
 		return err_set(err, ERR_INVALID, "model has neither 'uri' nor 'job'; give one of them");
+	return 0;
+}
+
+int service_spec_parse_tensorboard(const json_t *j, struct service_spec *ret, struct err *err)
+{
+	static const char *const taken[] = {"name", "uri", "cpu", "memory"};
+	CLEANUP(json) json_t *rest = json_object();
+	const char *job = json_string_value(json_object_get(j, "job")), *key;
+	json_t *value;
+	ret->limits.memory_bytes = 1LL << 30;
+	json_object_foreach((json_t *)j, key, value)
+	{
+		bool known = !strcmp(key, "job") && job;
+		for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+			known = known || !strcmp(key, taken[i]);
+		if (!known)
+			return err_set(err, ERR_INVALID, "tensorboard has no field '%.64s' of this type",
+				       key);
+		if (strcmp(key, "job"))
+			json_object_set(rest, key, value);
+	}
+	int r = fields_parse(fields, "tensorboard", rest, ret, err);
+	if (r < 0)
+		return r;
+	if (!ret->name)
+		return err_set(err, ERR_INVALID, "tensorboard has no 'name'");
+	if (!ret->uri == !job)
+		return err_set(err, ERR_INVALID, "tensorboard needs one of 'uri' and 'job'");
+	ret->job = job ? mem_strdup(job) : NULL;
 	return 0;
 }
 

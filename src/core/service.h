@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model service: replicas of cloudml-serving for one model, behind one address that stays. Notebooks and
- * TensorBoards will be services of another kind with the same life cycle.
+ * The model service: replicas of cloudml-serving for one model, behind one address that stays. A TensorBoard
+ * is a service of another kind with the same life: one replica, no port, reached through the API alone; its
+ * 'uri' is the folder that it reads. Notebooks will be another.
  *
  * A service has a wish, 'spec', and a revision that counts its wishes. What a replica runs (files, framework,
  * limits, health rules) is a release, named by the revision that brought it; weights and the count of
@@ -36,6 +37,11 @@ bool service_state_may_move(enum service_state from, enum service_state to);
 #define SERVICE_VERSIONS_MAX 16 /* with a weight */
 #define SERVICE_WEIGHTS_TEXT_MAX 400
 
+/* What a service runs. The kinds share names and life; a kind is told by the first letter of the id. */
+enum service_kind { SERVICE_MODEL, SERVICE_TENSORBOARD, SERVICE_KIND_COUNT };
+const char *service_kind_word(enum service_kind kind); /* "model", "tensorboard" */
+char service_kind_letter(enum service_kind kind);      /* 'm', 't' */
+
 /* JSON of POST /api/v1/models. */
 struct service_spec {
 	char *name; /* RFC 1123 label; unique among the organisation's live services */
@@ -57,6 +63,8 @@ void service_spec_init(struct service_spec *s);
 void service_spec_done(struct service_spec *s);
 void service_spec_copy(const struct service_spec *from, struct service_spec *to); /* 'to' is initialised */
 int service_spec_parse(const json_t *j, struct service_spec *ret, struct err *err);
+/* JSON of POST /api/v1/tensorboards, which has few of the fields; 'job' may be any name of a job. */
+int service_spec_parse_tensorboard(const json_t *j, struct service_spec *ret, struct err *err);
 /* The fields of an update over those of 's'; a new uri or job takes the place of the other. ERR_INVALID; the
  * name cannot change. */
 int service_spec_patch(struct service_spec *s, const json_t *changes, struct err *err);
@@ -104,7 +112,7 @@ struct service_update {
 };
 
 struct service {
-	char id[16]; /* "m" + 9 characters of base 32 */
+	char id[16]; /* the letter of its kind + 9 characters of base 32 */
 	char org[CORE_NAME_MAX + 1], user[CORE_NAME_MAX + 1];
 	struct service_spec spec;
 	enum service_state state;
@@ -138,6 +146,7 @@ static inline void cleanup_service(struct service **s)
 {
 	service_free(*s);
 }
-json_t *service_format(const struct service *s); /* the API's Model; returns owned */
+enum service_kind service_kind_of(const struct service *s);
+json_t *service_format(const struct service *s); /* the API's Model or Tensorboard; returns owned */
 
 #endif

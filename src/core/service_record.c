@@ -246,8 +246,26 @@ static json_t *replicas_format(const struct service *s)
 	return list;
 }
 
+static json_t *tensorboard_format(const struct service *s)
+{
+	json_t *j =
+	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "id", s->id, "name",
+		      s->spec.name, "org", s->org, "user", s->user, "state", service_state_word(s->state),
+		      "reason", s->reason, "message", field_text_json(s->message), "attempt",
+		      (json_int_t)s->attempt, "restarts", (json_int_t)s->restarts, "created_ms",
+		      (json_int_t)s->created_ms, "ready_ms", (json_int_t)s->ready_ms);
+	json_object_set_new(j, "path", json_sprintf("/tensorboard/%s/", s->spec.name));
+	json_object_set_new(j, "progress", progress_format(&s->progress));
+	json_object_set_new(j, "uri", json_string(s->spec.uri));
+	json_object_set_new(j, "cpu", json_real((double)s->spec.limits.cpu_milli / 1000));
+	json_object_set_new(j, "memory", json_integer(s->spec.limits.memory_bytes));
+	return j;
+}
+
 json_t *service_format(const struct service *s)
 {
+	if (service_kind_of(s) == SERVICE_TENSORBOARD)
+		return tensorboard_format(s);
 	const char *name = s->spec.name ? s->spec.name : "";
 	json_t *j = json_pack(
 	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "id", s->id, "name", name,

@@ -13,7 +13,7 @@
 /* "fds://ORG/jobs/ID/WHAT", without a slash at its end. */
 void store_job_uri(const char *org, const char *id, const char *what, char ret[STORE_JOB_URI_MAX]);
 
-/* The access key of one attempt, "job.ID.ATTEMPT". */
+/* The access key of one attempt, "job.ID.ATTEMPT"; also of a TensorBoard's. */
 #define STORE_JOB_KEY_MAX 48
 void store_job_key(const char *id, int64_t attempt, char ret[STORE_JOB_KEY_MAX]);
 /* False for everything that store_job_key() does not make. */

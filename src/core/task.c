@@ -6,7 +6,7 @@
 #include <string.h>
 #include "core/field.h"
 
-static const char *const kind_words[] = {"job", "model", NULL};
+static const char *const kind_words[] = {"job", "model", "tensorboard", NULL};
 static const char *const network_words[] = {"egress", "none", NULL};
 static const char *const phase_words[] = {
 #define WORD(phase, word, terminal) word,

@@ -9,7 +9,7 @@
 #define TASK_NAME_MAX 95
 #define TASK_WEIGHTS_MAX 400
 
-enum task_kind { TASK_JOB, TASK_MODEL };
+enum task_kind { TASK_JOB, TASK_MODEL, TASK_TENSORBOARD };
 
 /* Everything a backend needs to start a task; self-contained, formatted as JSON into the task's folder. */
 struct task_spec {
@@ -24,7 +24,7 @@ struct task_spec {
 	char **requirements;
 	char *package;	    /* fds:// or NULL */
 	char *package_kind; /* "folder", "python" */
-	char *model_uri;    /* TASK_MODEL: fds:// prefix or object */
+	char *model_uri;    /* TASK_MODEL: fds:// prefix or object; TASK_TENSORBOARD: what it reads */
 	char *model_name;
 	int64_t model_version;
 	char *model_weights; /* TASK_MODEL: "1=900,2=100": these versions, with these weights; "" = by

@@ -70,6 +70,9 @@ int ctl_principal(struct ctl *c, const char *key_id, struct principal *ret, stru
  * present one, or its user or organisation is gone. */
 int ctl_attempt_find(struct ctl *c, const char *id, int64_t attempt, const struct job **ret,
 		     enum role *ret_role, struct err *err);
+/* The same of the replica of a TensorBoard. */
+int ctl_replica_find(struct ctl *c, const char *id, int64_t attempt, const struct service **ret,
+		     struct err *err);
 
 /* Idempotency: 'key' NULL or 1 to 128 printable characters. Same organisation, key and body digest → the
  * first answer again (replayed true); other digest → ERR_CONFLICT. */
@@ -123,8 +126,9 @@ void ctl_key_check(struct ctl *c, const struct principal *who, const struct ctl_
 /* ERR_STATE when live. With a key, also a success without a job: it was deleted by the first request. */
 void ctl_job_delete(struct ctl *c, const struct principal *who, const char *id,
 		    const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
-void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
-			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
+void ctl_service_create(struct ctl *c, const struct principal *who, enum service_kind kind,
+			const struct service_spec *spec, const struct ctl_idempotency *idem,
+			ctl_done_fn *done, void *arg);
 /* spec: the whole new wish, made of the service as it was at 'base_revision' (service_spec_patch);
  * ERR_CONFLICT when there is a newer one, ERR_STATE when it stops or has failed. Answers when the wish is
  * durable. */
@@ -132,7 +136,7 @@ void ctl_service_update(struct ctl *c, const struct principal *who, const char *
 			const struct service_spec *spec, int64_t base_revision,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 /* With a key that was used before: the first answer again, also when the service is gone. */
-void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name,
+void ctl_service_delete(struct ctl *c, const struct principal *who, enum service_kind kind, const char *name,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg);
 
 /* Crons. create takes the cron, of which only the specification is filled in. A repeated delete answers
@@ -154,14 +158,15 @@ void ctl_job_get(struct ctl *c, const struct principal *who, const char *id, ctl
  * docs/api.md. Work of other organisations is not named. */
 void ctl_job_explain(struct ctl *c, const struct principal *who, const char *id, ctl_done_fn *done,
 		     void *arg);
-void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
-		     void *arg);
+void ctl_service_get(struct ctl *c, const struct principal *who, enum service_kind kind, const char *name,
+		     ctl_done_fn *done, void *arg);
 
 struct ctl_list_query {
-	int state;	    /* -1 = all; enum job_state or service_state */
-	const char *name;   /* NULL = all */
-	int64_t before_seq; /* newest first: seq < before_seq; 0 = from the newest */
-	int64_t limit;	    /* 1 to 1000 */
+	enum service_kind kind; /* of services */
+	int state;		/* -1 = all; enum job_state or service_state */
+	const char *name;	/* NULL = all */
+	int64_t before_seq;	/* newest first: seq < before_seq; 0 = from the newest */
+	int64_t limit;		/* 1 to 1000 */
 };
 typedef void ctl_jobs_fn(void *arg, const struct job *const *jobs, size_t count, bool more,
 			 const struct err *err);
@@ -172,7 +177,7 @@ void ctl_job_list(struct ctl *c, const struct principal *who, const struct ctl_l
 		  ctl_jobs_fn *done, void *arg);
 void ctl_service_list(struct ctl *c, const struct principal *who, const struct ctl_list_query *q,
 		      ctl_services_fn *done, void *arg);
-/* subject: a job's id or "model/NAME"; seq > after; oldest first; at most 1000. */
+/* subject: a job's id, "model/NAME" or "tensorboard/NAME"; seq > after; oldest first; at most 1000. */
 void ctl_events(struct ctl *c, const struct principal *who, const char *subject, int64_t after,
 		ctl_events_fn *done, void *arg);
 

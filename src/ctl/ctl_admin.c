@@ -240,8 +240,7 @@ static void take_counts(struct ctl *c, struct admin_call *a)
 	ctl_status(c, a->who.org, &status);
 	for (int s = 0; s < JOB_STATE_COUNT; s++)
 		a->live_jobs += job_state_is_terminal((enum job_state)s) ? 0 : status.jobs_by_state[s];
-	for (int s = 0; s < SERVICE_STATE_COUNT; s++)
-		a->models += status.services_by_state[s];
+	a->models = service_count(c, a->who.org);
 }
 
 void ctl_admin(struct ctl *c, const struct principal *who, const struct admin_request *request,

@@ -9,6 +9,7 @@ struct ctl_call {
 	struct ctl_op op;
 	struct principal who;
 	char id[CORE_NAME_MAX + 1]; /* or a name */
+	enum service_kind kind;	    /* of a service */
 	bool has_key, replayed;
 	char key[STORE_IDEMPOTENCY_KEY_MAX + 2], body_sha256[65];
 	struct job *job; /* owned; read from the store, or to be inserted */

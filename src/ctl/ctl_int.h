@@ -235,6 +235,7 @@ int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, co
 /* ctl_service.c: the mover of services; ctl_service_int.h, ctl_replica.c, ctl_rollout.c */
 struct ctl_service *service_adopt(struct ctl *c, struct service *s); /* takes s */
 void service_drop(struct ctl_service *cs);
+int64_t service_count(struct ctl *c, const char *org); /* of all kinds */
 void service_dirty(struct ctl_service *cs);
 void service_advance(struct ctl_service *cs);
 void service_abandon(struct ctl_service *cs, const struct err *err); /* its updates */
@@ -246,6 +247,7 @@ void rollout_add(struct service *s, size_t count); /* replicas of the present re
 int launch_job(struct ctl *c, const struct job *job, int64_t index, struct err *err);
 int launch_service(struct ctl *c, const struct service *s, const struct replica *r, struct err *err);
 int64_t ctl_service_task_slot(const char *task); /* from its name; -1 = none */
+enum task_kind ctl_service_task_kind(const struct service *s);
 
 /* ctl_cron.c */
 int crons_load(struct store_tx *tx, struct ctl *c, struct err *err);

@@ -20,6 +20,11 @@ void ctl_service_task_name(const struct service *s, const struct replica *r, cha
 		 (long long)r->slot);
 }
 
+enum task_kind ctl_service_task_kind(const struct service *s)
+{
+	return service_kind_of(s) == SERVICE_MODEL ? TASK_MODEL : TASK_TENSORBOARD;
+}
+
 int64_t ctl_service_task_slot(const char *task)
 {
 	const char *dash = strrchr(task, '-');
@@ -92,7 +97,7 @@ int launch_service(struct ctl *c, const struct service *s, const struct replica 
 	memcpy(t.org, s->org, sizeof(t.org));
 	memcpy(t.owner, s->id, sizeof(t.owner));
 	t.attempt = r->attempt;
-	t.kind = TASK_MODEL;
+	t.kind = ctl_service_task_kind(s);
 	set(&t.framework, spec->framework);
 	set(&t.framework_version, spec->framework_version);
 	set(&t.model_uri, spec->uri);

@@ -115,8 +115,11 @@ static void take_name(struct list_call *l, const char *name)
 
 static void take_query(struct list_call *l, const struct ctl_list_query *q)
 {
-	l->query = (struct store_list_query){
-	    .org = l->org, .state = q->state, .before_seq = q->before_seq, .limit = q->limit};
+	l->query = (struct store_list_query){.org = l->org,
+					     .state = q->state,
+					     .kind = q->kind,
+					     .before_seq = q->before_seq,
+					     .limit = q->limit};
 	if (q->limit < 1 || q->limit > 1000)
 		err_set(&l->refusal, ERR_INVALID, "limit %lld is out of range; use 1 to 1000",
 			(long long)q->limit);
@@ -177,8 +180,8 @@ static int events_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 	int r = refused(l, err);
 	if (r < 0)
 		return r;
-	if (str_starts(subject, "model/")) {
-		r = store_service_get(tx, l->org, subject + strlen("model/"), &service, err);
+	if (str_starts(subject, "model/") || str_starts(subject, "tensorboard/")) {
+		r = store_service_get(tx, l->org, strchr(subject, '/') + 1, &service, err);
 	} else if (str_starts(subject, "cron/")) {
 		if (!store_cron_exists(tx, l->org, subject + strlen("cron/"), err) && !err->code)
 			err_set(err, ERR_NOT_FOUND, "there is no cron '%s'; run 'cloudml cron list'",

@@ -28,6 +28,11 @@ bool replica_is_ready(const struct ctl_service *cs, const struct replica *r)
 
 /* ---- for people ---- */
 
+static const char *kind_word(const struct ctl_service *cs)
+{
+	return service_kind_word(service_kind_of(cs->service));
+}
+
 static const char *state_word(const struct ctl_service *cs, const struct replica *r)
 {
 	const struct ctl_task *t = replica_task(cs, r);
@@ -100,7 +105,7 @@ const struct ctl_want_ops replica_want_ops = {.start = want_start, .explain = wa
 static void give_up(struct ctl_service *cs, const char *reason, const char *message)
 {
 	char text[400];
-	snprintf(text, sizeof(text), "%.300s; delete the model and create it again", message);
+	snprintf(text, sizeof(text), "%.300s; delete the %s and create it again", message, kind_word(cs));
 	service_move_to(cs, SERVICE_FAILED, reason, text, "controller");
 }
 
@@ -197,7 +202,7 @@ static bool launch(struct ctl_service *cs, size_t i)
 		ctl_service_task_name(cs->service, r, name);
 		cr->launched = true;
 		cr->message[0] = 0;
-		task_know(c, name, cs->service->id, TASK_MODEL, r->attempt);
+		task_know(c, name, cs->service->id, ctl_service_task_kind(cs->service), r->attempt);
 		return false;
 	}
 	log_warn("model.launch_refused model=%s replica=%lld error=\"%s\"", cs->service->id,
@@ -247,8 +252,9 @@ static void become_ready(struct ctl_service *cs, size_t i, const struct task_sta
 	m->after->replicas[i].ready_ms = ctl_wall(cs->ctl);
 	if (cs->service->state != SERVICE_READY)
 		m->after->ready_ms = m->after->replicas[i].ready_ms;
-	snprintf(m->after->address, sizeof(m->after->address), "%s:%d", cs->ctl->config.bind_address,
-		 status->port);
+	if (status->port)
+		snprintf(m->after->address, sizeof(m->after->address), "%s:%d", cs->ctl->config.bind_address,
+			 status->port);
 	service_move_commit(m, "controller");
 }
 
@@ -295,8 +301,8 @@ static bool advance_starting(struct ctl_service *cs, size_t i, struct ctl_task *
 		return false;
 	}
 	unit_format_duration(grace_ms, grace);
-	snprintf(text, sizeof(text), "the model was not ready within %s; startup_grace gives it longer",
-		 grace);
+	snprintf(text, sizeof(text), "the %s was not ready within %s%s", kind_word(cs), grace,
+		 service_kind_of(cs->service) == SERVICE_MODEL ? "; startup_grace gives it longer" : "");
 	replica_ended(cs, i, FAIL_TIMEOUT, "too slow", text);
 	return true;
 }
@@ -310,9 +316,9 @@ static bool advance_with_task(struct ctl_service *cs, size_t i, struct ctl_task 
 	if (status->phase == TASK_EXITED) {
 		char reason[64];
 		enum fail_class fail = status->fail == FAIL_NONE ? FAIL_USER : status->fail;
-		snprintf(reason, sizeof(reason), "the model server ended (%s)", fail_word(fail));
+		snprintf(reason, sizeof(reason), "the %s server ended (%s)", kind_word(cs), fail_word(fail));
 		replica_ended(cs, i, fail, reason,
-			      status->message[0] ? status->message : "the model server ended by itself");
+			      status->message[0] ? status->message : "the server ended by itself");
 	} else if (status->phase == TASK_LOST) {
 		replica_ended(cs, i, FAIL_LOST, "lost",
 			      "its task vanished: the machine or its supervisor died");

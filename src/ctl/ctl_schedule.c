@@ -102,7 +102,7 @@ void ctl_status(struct ctl *c, const char *org, struct ctl_status *ret)
 	memcpy(ret->jobs_by_state, ctl_counts_of(c, org)->jobs, sizeof(ret->jobs_by_state));
 	for (size_t i = 0; map_next(c->services, &i, &key, &value);) {
 		const struct service *service = ((struct ctl_service *)value)->service;
-		if (strcmp(service->org, org) == 0)
+		if (service_kind_of(service) == SERVICE_MODEL && strcmp(service->org, org) == 0)
 			ret->services_by_state[service->state]++;
 	}
 }

@@ -16,6 +16,11 @@ void service_dirty(struct ctl_service *cs)
 		list_append(&cs->ctl->dirty_services, &cs->dirty);
 }
 
+enum purpose ctl_service_purpose(enum service_kind kind)
+{
+	return kind == SERVICE_MODEL ? PURPOSE_MODELS : PURPOSE_DEVELOPMENT;
+}
+
 static void again_due(void *arg)
 {
 	service_dirty(arg);
@@ -44,7 +49,7 @@ static void replica_sync(struct ctl_replica *cr, const struct service *s, const 
 	if (!cr->attempt) { /* a new one in this slot */
 		const struct service_spec *spec = service_spec_of(s, r->release);
 		cr->want.item.want = spec ? spec->limits : s->spec.limits;
-		cr->want.item.purpose = PURPOSE_MODELS;
+		cr->want.item.purpose = ctl_service_purpose(service_kind_of(s));
 		cr->want.item.priority = SCHED_PRIORITY_SERVICE;
 		cr->want.item.seq = s->seq;
 		cr->want.item.is_permanent = true;
@@ -252,7 +257,8 @@ void service_move_commit(struct service_move *m, const char *actor)
 		state_of_replicas(s, e->reason, e->message);
 	assert(s->state == cs->service->state || service_state_may_move(cs->service->state, s->state));
 	s->deadline_ms = s->state == SERVICE_STARTING ? ctl_wall(cs->ctl) + CTL_STARTING_MS : 0;
-	snprintf(e->subject, sizeof(e->subject), "model/%s", s->spec.name);
+	snprintf(e->subject, sizeof(e->subject), "%s/%s", service_kind_word(service_kind_of(s)),
+		 s->spec.name);
 	snprintf(e->type, sizeof(e->type), "%s",
 		 s->state == SERVICE_FAILED || !is_good(e->reason) ? "Warning" : "Normal");
 	snprintf(e->actor, sizeof(e->actor), "%s", actor);

@@ -68,18 +68,19 @@ static void create_finish(struct ctl_op *op, int r, const struct err *err)
 	}
 }
 
-static int64_t services_of(struct ctl *c, const char *org)
+int64_t service_count(struct ctl *c, const char *org)
 {
-	struct ctl_status status;
+	const char *key;
+	void *value;
 	int64_t count = 0;
-	ctl_status(c, org, &status);
-	for (size_t i = 0; i < ARRAY_LEN(status.services_by_state); i++)
-		count += status.services_by_state[i];
+	for (size_t i = 0; map_next(c->services, &i, &key, &value);)
+		count += !strcmp(((struct ctl_service *)value)->service->org, org);
 	return count;
 }
 
 /* Of a wish, new or changed; fills in the framework. */
-static int spec_check(struct ctl *c, const struct principal *who, struct service_spec *spec, struct err *err)
+static int spec_check(struct ctl *c, const struct principal *who, enum service_kind kind,
+		      struct service_spec *spec, struct err *err)
 {
 	int r = auth_may_change(who, err);
 	if (r >= 0 && (!spec->name || !spec->uri))
@@ -90,13 +91,15 @@ static int spec_check(struct ctl *c, const struct principal *who, struct service
 		return r;
 	if (!spec->framework || !spec->framework[0]) {
 		free(spec->framework);
-		spec->framework = mem_strdup(str_ends(spec->uri, ".onnx") ? "onnx" : "tensorflow");
+		spec->framework = mem_strdup(kind == SERVICE_TENSORBOARD    ? "tensorboard"
+					     : str_ends(spec->uri, ".onnx") ? "onnx"
+									    : "tensorflow");
 	}
 	r = resolve_framework(c, &spec->framework, &spec->framework_version, err);
 	if (r < 0)
 		return r;
 	struct sched_item one = {.org = who->org,
-				 .purpose = PURPOSE_MODELS,
+				 .purpose = ctl_service_purpose(kind),
 				 .want = spec->limits,
 				 .priority = SCHED_PRIORITY_SERVICE,
 				 .is_permanent = true};
@@ -104,9 +107,10 @@ static int spec_check(struct ctl *c, const struct principal *who, struct service
 	return sched_check(c->sched, &one, err);
 }
 
-static void service_fill(struct ctl *c, const struct principal *who, struct service *s)
+static void service_fill(struct ctl *c, const struct principal *who, enum service_kind kind,
+			 struct service *s)
 {
-	s->id[0] = 'm';
+	s->id[0] = service_kind_letter(kind);
 	rng_id(c->config.rng, s->id + 1, 9);
 	memcpy(s->org, who->org, sizeof(s->org));
 	memcpy(s->user, who->user, sizeof(s->user));
@@ -118,8 +122,9 @@ static void service_fill(struct ctl *c, const struct principal *who, struct serv
 	s->progress = PROGRESS_NONE;
 }
 
-void ctl_service_create(struct ctl *c, const struct principal *who, const struct service_spec *spec,
-			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
+void ctl_service_create(struct ctl *c, const struct principal *who, enum service_kind kind,
+			const struct service_spec *spec, const struct ctl_idempotency *idem,
+			ctl_done_fn *done, void *arg)
 {
 	struct ctl_call *call = call_new(who, NULL, idem, done, arg);
 	char subject[sizeof(call->event.subject)];
@@ -127,13 +132,14 @@ void ctl_service_create(struct ctl *c, const struct principal *who, const struct
 	call->op.finish = create_finish;
 	call->service = service_new();
 	service_spec_copy(spec, &call->service->spec);
-	int r = spec_check(c, who, &call->service->spec, &call->refusal);
-	if (r >= 0 && services_of(c, who->org) >= CTL_SERVICES_MAX)
+	int r = spec_check(c, who, kind, &call->service->spec, &call->refusal);
+	if (r >= 0 && service_count(c, who->org) >= CTL_SERVICES_MAX)
 		r = err_set(&call->refusal, ERR_QUOTA, "organisation '%s' has %d models; delete some",
 			    who->org, CTL_SERVICES_MAX);
 	if (r >= 0) {
-		service_fill(c, who, call->service);
-		snprintf(subject, sizeof(subject), "model/%s", call->service->spec.name);
+		service_fill(c, who, kind, call->service);
+		snprintf(subject, sizeof(subject), "%s/%s", service_kind_word(kind),
+			 call->service->spec.name);
 		job_event_make(&call->event, subject, call->service->created_ms, "submitted", who->user,
 			       "created by %s", who->user);
 	}
@@ -145,7 +151,14 @@ void ctl_service_create(struct ctl *c, const struct principal *who, const struct
 static int find_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct ctl_call *call = CONTAINER_OF(op, struct ctl_call, op);
-	return store_service_get(tx, call->who.org, call->id, &call->service, err);
+	const char *word = service_kind_word(call->kind);
+	int r = store_service_get(tx, call->who.org, call->id, &call->service, err);
+	if (r < 0 && err->code != ERR_NOT_FOUND)
+		return r;
+	if (r >= 0 && service_kind_of(call->service) == call->kind)
+		return 0;
+	return err_set(err, ERR_NOT_FOUND, "there is no %s '%s'; run 'cloudml %s%s list'", word, call->id,
+		       word, call->kind == SERVICE_MODEL ? "s" : "");
 }
 
 /* The noun, or that this very call was made before. */
@@ -168,7 +181,9 @@ static int find_or_replay_run(struct store_tx *tx, struct ctl_op *op, struct err
 	struct service *gone = call->service = service_new();
 	memcpy(gone->id, id, sizeof(id));
 	memcpy(gone->org, call->who.org, sizeof(gone->org));
+	gone->id[0] = service_kind_letter(call->kind);
 	gone->spec.name = mem_strdup(call->id);
+	gone->spec.uri = mem_strdup("");
 	gone->state = SERVICE_DELETED;
 	snprintf(gone->reason, sizeof(gone->reason), "deleted");
 	return 0;
@@ -243,7 +258,7 @@ void ctl_service_update(struct ctl *c, const struct principal *who, const char *
 	call->wish = service_new();
 	service_spec_copy(spec, &call->wish->spec);
 	call->wish->revision = base_revision;
-	spec_check(c, who, &call->wish->spec, &call->refusal);
+	spec_check(c, who, SERVICE_MODEL, &call->wish->spec, &call->refusal);
 	call_submit(c, call);
 }
 
@@ -289,10 +304,11 @@ static void delete_finish(struct ctl_op *op, int r, const struct err *err)
 	service_dirty(cs);
 }
 
-void ctl_service_delete(struct ctl *c, const struct principal *who, const char *name,
+void ctl_service_delete(struct ctl *c, const struct principal *who, enum service_kind kind, const char *name,
 			const struct ctl_idempotency *idem, ctl_done_fn *done, void *arg)
 {
 	struct ctl_call *call = call_new(who, name, idem, done, arg);
+	call->kind = kind;
 	call->op.run = find_or_replay_run;
 	call->op.finish = delete_finish;
 	call->now_ms = ctl_wall(c);
@@ -310,10 +326,11 @@ static void get_finish(struct ctl_op *op, int r, const struct err *err)
 			    NULL);
 }
 
-void ctl_service_get(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
-		     void *arg)
+void ctl_service_get(struct ctl *c, const struct principal *who, enum service_kind kind, const char *name,
+		     ctl_done_fn *done, void *arg)
 {
 	struct ctl_call *call = call_new(who, name, NULL, done, arg);
+	call->kind = kind;
 	call->op.run = find_run;
 	call->op.finish = get_finish;
 	call_submit(c, call);

@@ -26,6 +26,8 @@ void service_updates_refuse(struct ctl_service *cs, int code, const char *why);
  * with err. Takes k. ctl_service_calls.c */
 void service_update_overtaken(struct ctl_service *cs, struct ctl_service_change *k, const struct err *err);
 
+enum purpose ctl_service_purpose(enum service_kind kind);
+
 struct service_move {
 	struct ctl_op op;
 	struct ctl_service *cs;		   /* loop's thread only */

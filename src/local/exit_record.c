@@ -34,7 +34,7 @@ static void describe_stage(const struct exit_facts *f, char *ret, size_t cap)
 	if (strcmp(stage, STAGE_RUN) == 0)
 		describe_program(f->spec, ret, cap);
 	else if (strcmp(stage, STAGE_SERVE) == 0)
-		snprintf(ret, cap, "the model server");
+		snprintf(ret, cap, f->spec->kind == TASK_TENSORBOARD ? "TensorBoard" : "the model server");
 	else if (strcmp(stage, STAGE_UNPACK) == 0)
 		snprintf(ret, cap, "unpacking the package");
 	else if (strcmp(stage, STAGE_INSTALL) == 0)
@@ -99,7 +99,9 @@ static void describe_memory(const struct exit_facts *f, struct task_exit *ret)
 	char limit[32];
 	int64_t bytes = f->spec->limits.memory_bytes, twice_mib = bytes > 0 ? (bytes * 2) >> 20 : 0;
 	unit_format_bytes(bytes, limit);
-	const char *what = f->spec->kind == TASK_MODEL ? "model" : "job";
+	const char *what = f->spec->kind == TASK_JOB	 ? "job"
+			   : f->spec->kind == TASK_MODEL ? "model"
+							 : "TensorBoard";
 	if (twice_mib && twice_mib % 1024 == 0)
 		snprintf(ret->message, sizeof(ret->message),
 			 "out of memory: the %s used its limit of %s; run it again with --memory %lldG", what,

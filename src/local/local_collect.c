@@ -79,8 +79,9 @@ static int put_output(struct local_task *t, const struct store_place *at, int fo
 static void task_key(const struct local_task *t, const char *what, const char *extension,
 		     char ret[STORE_TASK_KEY_MAX])
 {
-	if (t->spec.kind == TASK_MODEL)
-		snprintf(ret, STORE_TASK_KEY_MAX, "models/%s/%s/%lld.%s", t->spec.owner, what,
+	if (t->spec.kind != TASK_JOB)
+		snprintf(ret, STORE_TASK_KEY_MAX, "%s/%s/%s/%lld.%s",
+			 t->spec.kind == TASK_MODEL ? "models" : "tensorboards", t->spec.owner, what,
 			 (long long)t->spec.attempt, extension);
 	else
 		store_task_key(t->spec.owner, what, t->spec.attempt, t->spec.index, extension, ret);

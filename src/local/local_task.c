@@ -223,7 +223,7 @@ static char **shim_env(struct local_task *t)
 {
 	const struct local_config *config = &t->local->config;
 	char key[STORE_JOB_KEY_MAX], secret[LOCAL_SECRET_MAX + 1] = "";
-	if (config->store_secret && t->spec.kind == TASK_JOB && t->spec.owner[0]) {
+	if (config->store_secret && t->spec.kind != TASK_MODEL && t->spec.owner[0]) {
 		store_job_key(t->spec.owner, t->spec.attempt, key);
 		config->store_secret(config->store_secret_arg, key, secret);
 	}

@@ -149,7 +149,7 @@ static void note_stage(struct shim *s, const struct container_progress *p)
 		s->program_ran = true;
 		s->program_started_ms = p->stage_started_ms;
 		s->alive_ms = now_ms();
-		shim_set_phase(s, TASK_RUNNING, s->spec.kind == TASK_MODEL ? "loading" : "running");
+		shim_set_phase(s, TASK_RUNNING, s->spec.kind == TASK_JOB ? "running" : "loading");
 		if (s->spec.max_duration_ms > 0)
 			loop_timer_set(s->duration_timer, s->spec.max_duration_ms, 0);
 		return;
@@ -196,7 +196,7 @@ static void on_container_ended(void *arg, const struct container_result *result)
 	look_at_stage(s); /* a short program may have started and ended since the last look */
 	loop_timer_clear(s->sample_timer);
 	loop_timer_clear(s->duration_timer);
-	if (s->spec.kind == TASK_MODEL)
+	if (s->spec.kind != TASK_JOB)
 		shim_model_close(s);
 	shim_store_close(s);
 	task_log_end_line(&s->log);
@@ -215,7 +215,7 @@ static void on_container_ended(void *arg, const struct container_result *result)
 
 static int start_container(struct shim *s, struct err *err)
 {
-	int r = s->spec.kind == TASK_MODEL ? shim_model_open(s, err) : 0;
+	int r = s->spec.kind != TASK_JOB ? shim_model_open(s, err) : 0;
 	if (r < 0)
 		return r;
 	const struct task_container_config config = {.spec = &s->spec,
@@ -240,7 +240,7 @@ static int start_container(struct shim *s, struct err *err)
 	r = shim_store_open(s, err);
 	if (r < 0)
 		log_warn("shim.store error=\"%s\"", err->msg);
-	if (s->spec.kind == TASK_MODEL)
+	if (s->spec.kind != TASK_JOB)
 		shim_model_started(s);
 	FP("shim.container.after");
 	shim_sample_start(s, on_sample);

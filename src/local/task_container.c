@@ -18,6 +18,7 @@
 #include "local/exit_record.h"
 #include "local/package_script.h"
 #include "local/store_relay.h"
+#include "local/tensorboard.h"
 
 /* init waits this long after SIGTERM before it kills; the shim kills earlier, when the wish to stop says so.
  */
@@ -115,7 +116,7 @@ static void set_store(struct task_container *c, const struct task_container_conf
 						{"CLOUDML_TENSORBOARD_URI", STORE_JOB_TENSORBOARD}};
 	const struct task_spec *spec = config->spec;
 	char text[STORE_JOB_URI_MAX];
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+	for (size_t i = 0; spec->kind == TASK_JOB && i < ARRAY_LEN(places); i++) {
 		store_job_uri(spec->org, spec->owner, places[i][1], text);
 		if (i == 0 && spec->index > 0) /* where its /output goes */
 			env_vars_set(&c->vars, "%s=%s/task-%lld/", places[i][0], text,
@@ -192,6 +193,9 @@ static void set_variables(struct task_container *c, const struct task_container_
 		env_vars_set(&c->vars, "CLOUDML_ROLE=%s", spec->tasks > 1 ? "worker" : "main");
 		env_vars_set(&c->vars, "CLOUDML_OUTPUT_DIR=/output");
 		env_vars_set(&c->vars, "CLOUDML_CHECKPOINT_DIR=/checkpoints");
+		set_store(c, config);
+	} else if (spec->kind == TASK_TENSORBOARD) {
+		env_vars_set(&c->vars, "LISTEN_FDS=2");
 		set_store(c, config);
 	} else {
 		env_vars_set(&c->vars, "CLOUDML_MODEL_ID=%s", spec->owner);
@@ -329,6 +333,32 @@ static int plan_model(struct task_container *c, const struct task_container_conf
 	return 0;
 }
 
+/* No port: it takes connections from the socket in its folder alone. */
+static int plan_tensorboard(struct task_container *c, const struct task_container_config *config,
+			    struct err *err)
+{
+	const struct task_spec *spec = config->spec;
+	if (!config->store_secret)
+		return err_set(
+		    err, ERR_UNSUPPORTED,
+		    "TensorBoard reads the store, whose S3 gateway is switched off (--s3-listen off)");
+	int r = make_writable(c, config, mem_printf("%s/work", config->folder), "/work", err);
+	if (r < 0)
+		return r;
+	const char *argv[] = {"/env/bin/python",
+			      "-c",
+			      keep(c, mem_strndup((const char *)tensorboard_source, tensorboard_source_len)),
+			      spec->model_name,
+			      spec->model_uri,
+			      NULL};
+	add_stage(c, STAGE_SERVE, false, argv, NULL, NULL);
+	c->fds[0] = config->ready_fd;
+	c->fds[1] = config->control_fd;
+	c->spec.fds = c->fds;
+	c->spec.fd_count = 2;
+	return 0;
+}
+
 void task_container_network_name(const struct task_spec *spec, char ret[TASK_NAME_MAX + 1])
 {
 	snprintf(ret, TASK_NAME_MAX + 1, "%s-%lld", spec->owner, (long long)spec->attempt);
@@ -343,7 +373,7 @@ int task_container_make(struct task_container *c, const struct task_container_co
 	c->spec.hostname = spec->owner;
 	c->spec.stages = c->stages;
 	c->spec.mounts = c->mounts;
-	c->spec.network = spec->kind == TASK_MODEL ? NETWORK_NONE : spec->network;
+	c->spec.network = spec->kind == TASK_JOB ? spec->network : NETWORK_NONE;
 	if (spec->kind == TASK_JOB && spec->tasks > 1) {
 		task_container_network_name(spec, c->network_name);
 		c->spec.network_name = c->network_name;
@@ -352,7 +382,9 @@ int task_container_make(struct task_container *c, const struct task_container_co
 	c->spec.grace_ms = INIT_GRACE_MS;
 	set_limits(c, spec);
 	add_mount(c, config->env_path, "/env", false);
-	int r = spec->kind == TASK_MODEL ? plan_model(c, config, err) : plan_job(c, config, err);
+	int r = spec->kind == TASK_MODEL	 ? plan_model(c, config, err)
+		: spec->kind == TASK_TENSORBOARD ? plan_tensorboard(c, config, err)
+						 : plan_job(c, config, err);
 	set_variables(c, config);
 	c->spec.env = c->vars.items;
 	return r;

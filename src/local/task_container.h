@@ -30,8 +30,8 @@ struct task_container_config {
 	const char *folder;		     /* absolute */
 	const char *data_folder;	     /* absolute */
 	const char *env_path;		     /* finished environment */
-	int listen_fd, ready_fd, control_fd; /* TASK_MODEL */
-	const char *store_secret;	     /* TASK_JOB; NULL = it has no key for the store */
+	int listen_fd, ready_fd, control_fd; /* TASK_MODEL; TASK_TENSORBOARD: the last two */
+	const char *store_secret;	     /* not of TASK_MODEL; NULL = it has no key for the store */
 	bool has_config;		     /* TASK_MODEL: FOLDER_SERVING_CONFIG is there */
 };
 /* Makes the folders that the program writes to. ERR_NOT_FOUND, ERR_UNSUPPORTED (a program of ours is

@@ -49,6 +49,23 @@ static void derive(const struct server_s3 *s, const char *key_id, char ret[S3_SE
 	snprintf(ret, S3_SECRET_MAX + 1, "%.40s", hex); /* 160 bits, the length of Amazon's */
 }
 
+/* A TensorBoard reads the one place that it shows. */
+static int find_tensorboard_key(struct server_s3 *s, const char *access_key, const char *id, int64_t attempt,
+				struct s3_key *ret, struct err *err)
+{
+	const struct service *service;
+	int r = ctl_replica_find(s->ctl, id, attempt, &service, err);
+	if (r < 0)
+		return r;
+	derive(s, access_key, ret->secret);
+	snprintf(ret->org, sizeof(ret->org), "%s", service->org);
+	snprintf(ret->user, sizeof(ret->user), "%s", service->user);
+	ret->reads = mem_alloc(2 * sizeof(*ret->reads));
+	ret->reads[0] = mem_strdup(service->spec.uri);
+	ret->reads[1] = NULL;
+	return 0;
+}
+
 /* The program of a job: it reads what its user reads, and writes its own places and those that its
  * specification names. */
 static int find_job_key(struct server_s3 *s, const char *access_key, struct s3_key *ret, struct err *err)
@@ -59,6 +76,8 @@ static int find_job_key(struct server_s3 *s, const char *access_key, struct s3_k
 	const struct job *job;
 	if (!store_job_key_parse(access_key, id, &attempt))
 		return err_set(err, ERR_UNAUTHENTICATED, "'%.40s' is not the key of an attempt", access_key);
+	if (id[0] == service_kind_letter(SERVICE_TENSORBOARD))
+		return find_tensorboard_key(s, access_key, id, attempt, ret, err);
 	int r = ctl_attempt_find(s->ctl, id, attempt, &job, &role, err);
 	if (r < 0)
 		return r;

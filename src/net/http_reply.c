@@ -27,8 +27,16 @@ static const char console_policy[] =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 static const char api_policy[] = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
+/* Pages of another program, in a container of ours: they load what is theirs, and may compile. */
+static const char passage_policy[] =
+    "default-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; style-src 'self' 'unsafe-inline' data:; "
+    "script-src 'self' 'unsafe-eval'";
+
 static const char *choose_policy(const struct exchange *x)
 {
+	if (x->pub.route && x->pub.route->is_passage)
+		return passage_policy;
 	bool is_console = x->pub.route && !x->pub.route->handle;
 	return is_console ? console_policy : api_policy;
 }

@@ -5,8 +5,9 @@
 #include <string.h>
 
 /* A route's path is matched part by part; "{name}" takes one segment, "{name...}" the rest. */
-static bool path_matches(const char *pattern, const struct http_uri *uri, const char **params)
+static bool path_matches(const struct http_route *route, const struct http_uri *uri, const char **params)
 {
+	const char *pattern = route->path;
 	size_t i = 0;
 	while (*pattern == '/') {
 		const char *part = ++pattern;
@@ -17,7 +18,7 @@ static bool path_matches(const char *pattern, const struct http_uri *uri, const 
 		if (part[0] == '{') {
 			params[i] = part + 1;
 			if (len > 4 && !strncmp(part + len - 4, "...}", 4))
-				return !uri->trailing_slash;
+				return !uri->trailing_slash || route->is_passage;
 		} else if (strlen(uri->segments[i]) != len || memcmp(uri->segments[i], part, len)) {
 			return false;
 		}
@@ -41,7 +42,7 @@ static bool is_fallback(const struct http_server_config *config, const struct ht
 
 static int check_query(const struct http_route *route, const struct http_uri *uri, struct err *err)
 {
-	for (size_t i = 0; i < uri->query_count; i++) {
+	for (size_t i = 0; i < uri->query_count && !route->is_passage; i++) {
 		const struct http_param *p = route->query;
 		while (p && p->name && strcmp(p->name, uri->query[i].name))
 			p++;
@@ -59,7 +60,7 @@ int http_router_find(const struct http_server_config *config, struct http_exchan
 	for (const struct http_route *const *table = config->routes; *table; table++) {
 		for (const struct http_route *route = *table; route->method; route++) {
 			memset(params, 0, sizeof(*params) * HTTP_SEGMENTS_MAX);
-			if (!path_matches(route->path, &x->uri, params))
+			if (!path_matches(route, &x->uri, params))
 				continue;
 			if (method_matches(route->method, x->method)) {
 				buf_done(&allow);

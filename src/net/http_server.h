@@ -74,6 +74,9 @@ struct http_route {
 	const char *request, *response; /* schema names; NULL = none, "bytes", "text", "events" */
 	int status;			/* of success */
 	int cost; /* of a call, in units that the application limits by time; 0 = nothing */
+	/* Any query and a slash at the end are taken, and a POST of a page of ours needs no CSRF token:
+	 * another program's pages, which change nothing here. */
+	bool is_passage;
 };
 
 struct http_server_config {

@@ -38,6 +38,9 @@ struct s3_key {
 	/* Of the program of a job: nothing but objects at and below these fds:// addresses may be written.
 	 * Owned, NULL-terminated; NULL = everywhere. */
 	char **writes;
+	/* Of a TensorBoard: nothing but objects at and below these addresses may be read, and listed. Owned,
+	 * as above. */
+	char **reads;
 };
 struct s3_config {
 	struct loop *loop; /* kept, as all that follows */

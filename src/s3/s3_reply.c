@@ -33,6 +33,7 @@ void request_free(struct s3_request *r)
 {
 	json_decref(r->attributes);
 	strings_free(r->who.writes);
+	strings_free(r->who.reads);
 	explicit_bzero(r->who.secret, sizeof(r->who.secret));
 	free(r->work);
 	free(r);

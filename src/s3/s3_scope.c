@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a key may change: everything of its organisation, nothing, or the places of one job. */
+/* What a key may do: everything in its organisation, read it, read it and change the places of one job, or
+ * read one place. */
 #include "core/store_layout.h"
 #include "s3/s3_int.h"
 
@@ -13,9 +14,24 @@ bool scope_may_write(const struct s3_request *r, const char *bucket, const char 
 	return false;
 }
 
+/* What is listed is named by its prefix; other questions about a bucket have none. */
+static bool may_read(const struct s3_request *r)
+{
+	if (!r->who.reads)
+		return true;
+	const char *prefix = request_query(r, "prefix");
+	const char *key = *r->key ? r->key : prefix ? prefix : "";
+	for (char *const *address = r->who.reads; *address; address++)
+		if (store_address_covers(*address, r->bucket, key))
+			return true;
+	return false;
+}
+
 enum s3_error scope_check(const struct s3_request *r)
 {
 	const struct s3_operation *o = r->operation;
+	if (!may_read(r))
+		return S3_ACCESS_DENIED;
 	if (!o->changes)
 		return S3_OK;
 	/* The body names the keys, each of which is asked for. */

@@ -123,10 +123,11 @@ struct store_jobs {
 void store_jobs_done(struct store_jobs *l);
 struct store_list_query {
 	const char *org;
-	int state;	    /* -1 = all */
-	const char *name;   /* NULL = all */
-	int64_t before_seq; /* 0 = from the newest */
-	int64_t limit;	    /* 1 to 1000; a page of large specifications has fewer, and more is true */
+	int state;		/* -1 = all */
+	enum service_kind kind; /* of services */
+	const char *name;	/* NULL = all */
+	int64_t before_seq;	/* 0 = from the newest */
+	int64_t limit;		/* 1 to 1000; a page of large specifications has fewer, and more is true */
 };
 /* Sets job->seq and version 1. Its history begins with job_birth_events(). ERR_EXISTS when the id is taken.
  */

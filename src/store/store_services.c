@@ -41,9 +41,11 @@ int store_service_insert(struct store_tx *tx, struct service *s, struct err *err
 	    service_state_word(s->state), s->reason, s->message, s->attempt, s->created_ms, s->ready_ms,
 	    s->deadline_ms, s->restarts, s->address, buf_str(&rollout));
 	if (r == 0)
-		return err_set(err, ERR_EXISTS,
-			       "model '%s' exists already; delete it first or choose another name",
-			       s->spec.name);
+		return err_set(
+		    err, ERR_EXISTS,
+		    "%s '%s' exists already (models and TensorBoards share their names); delete it "
+		    "first or choose another name",
+		    service_kind_word(service_kind_of(s)), s->spec.name);
 	if (r < 0)
 		return r;
 	s->version = 1;
@@ -165,13 +167,13 @@ int store_service_list(struct store_tx *tx, const struct store_list_query *q, st
 	int64_t before = q->before_seq > 0 ? q->before_seq : INT64_MAX;
 	int64_t limit = q->limit < 1 ? 1 : q->limit > 1000 ? 1000 : q->limit;
 	bool by_state = q->state >= 0 && q->state < SERVICE_STATE_COUNT;
-	int r =
-	    sql_query(tx, &st, err,
-		      "SELECT " SERVICE_COLUMNS
-		      " FROM services WHERE org = ?1 AND seq < ?2 AND (?3 IS NULL OR state = ?3) "
-		      "AND (?4 IS NULL OR name = ?4) ORDER BY seq DESC LIMIT ?5",
-		      "sissi", q->org, before,
-		      by_state ? service_state_word((enum service_state)q->state) : NULL, q->name, limit + 1);
+	int r = sql_query(
+	    tx, &st, err,
+	    "SELECT " SERVICE_COLUMNS
+	    " FROM services WHERE org = ?1 AND seq < ?2 AND (?3 IS NULL OR state = ?3) "
+	    "AND (?4 IS NULL OR name = ?4) AND substr(id, 1, 1) = ?6 ORDER BY seq DESC LIMIT ?5",
+	    "sissis", q->org, before, by_state ? service_state_word((enum service_state)q->state) : NULL,
+	    q->name, limit + 1, (char[]){service_kind_letter(q->kind), 0});
 	return r < 0 ? r : services_read(tx, st, (size_t)limit, ret, err);
 }
 
@@ -184,10 +186,11 @@ int store_service_live(struct store_tx *tx, struct store_services *ret, struct e
 
 int store_service_delete(struct store_tx *tx, const char *id, struct err *err)
 {
-	int r = sql_exec(tx, err,
-			 "DELETE FROM events WHERE (org, subject) IN (SELECT org, 'model/' || name FROM "
-			 "services WHERE id = ?)",
-			 "s", id);
+	int r = sql_exec(
+	    tx, err,
+	    "DELETE FROM events WHERE (org, subject) IN (SELECT org, CASE substr(id, 1, 1) WHEN 't' THEN "
+	    "'tensorboard/' ELSE 'model/' END || name FROM services WHERE id = ?)",
+	    "s", id);
 	if (r >= 0)
 		r = sql_exec(tx, err, "DELETE FROM services WHERE id = ?", "s", id);
 	return r < 0 ? r : 0;

@@ -264,7 +264,7 @@ class Platform:
     def note_owners(self):
         try:
             self.owners |= {j["id"] for j in self.get("/jobs?limit=1000")["data"]}
-            self.owners |= {m["id"] for m in self.get("/models")["data"]}
+            self.owners |= {s["id"] for kind in ("models", "tensorboards") for s in self.get(f"/{kind}")["data"]}
         except (AssertionError, OSError):
             pass  # the server is away; the task folders still name the owners
         tasks = pathlib.Path(self.data, "tasks")
@@ -304,8 +304,9 @@ class Platform:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def empty(self):
-        for model in self.get("/models")["data"]:
-            self.api("DELETE", f"/models/{model['name']}")
+        for kind in ("models", "tensorboards"):
+            for service in self.get(f"/{kind}")["data"]:
+                self.api("DELETE", f"/{kind}/{service['name']}")
         for job in self.get("/jobs?limit=1000")["data"]:
             if job["state"] not in JOB_ENDS:
                 self.api("POST", f"/jobs/{job['id']}/cancel")
@@ -313,7 +314,8 @@ class Platform:
 
         def idle():
             jobs = self.get("/jobs?limit=1000")["data"]
-            return all(j["state"] in JOB_ENDS for j in jobs) and not self.get("/models")["data"]
+            services = self.get("/models")["data"] + self.get("/tensorboards")["data"]
+            return all(j["state"] in JOB_ENDS for j in jobs) and not services
 
         until("all jobs and models to end", idle, 120)
         tasks = pathlib.Path(self.data, "tasks")

@@ -198,7 +198,7 @@ static void model_create(struct sim *s, const char *org, const char *name, int64
 	sim_principal(&who, org, ROLE_MEMBER);
 	model_spec(&who, name, &spec);
 	spec.replicas = replicas;
-	ctl_service_create(s->ctl, &who, &spec, NULL, done, arg);
+	ctl_service_create(s->ctl, &who, SERVICE_MODEL, &spec, NULL, done, arg);
 	service_spec_done(&spec);
 }
 
@@ -223,7 +223,7 @@ struct sim_request sim_model_create_with(struct sim *s, const char *name, struct
 	sim_principal(&who, NULL, ROLE_MEMBER);
 	model_spec(&who, name, &spec);
 	model_wish(&spec, w);
-	ctl_service_create(s->ctl, &who, &spec, NULL, sim_on_result, &q);
+	ctl_service_create(s->ctl, &who, SERVICE_MODEL, &spec, NULL, sim_on_result, &q);
 	service_spec_done(&spec);
 	wait_for(s, &q);
 	return q;
@@ -249,7 +249,7 @@ struct sim_request sim_model_update_with(struct sim *s, const char *name, struct
 	struct sim_request q = {0};
 	sim_principal(&who, NULL, ROLE_MEMBER);
 	service_spec_init(&a.spec);
-	ctl_service_get(s->ctl, &who, name, on_spec, &a);
+	ctl_service_get(s->ctl, &who, SERVICE_MODEL, name, on_spec, &a);
 	wait_for(s, &a.q);
 	model_wish(&a.spec, w);
 	ctl_service_update(s->ctl, &who, name, &a.spec, a.q.revision, NULL, sim_on_result, &q);
@@ -286,7 +286,7 @@ struct sim_request sim_until_updated(struct sim *s, const char *name, size_t *re
 static void model_delete(struct ctl *c, const struct principal *who, const char *name, ctl_done_fn *done,
 			 void *arg)
 {
-	ctl_service_delete(c, who, name, NULL, done, arg);
+	ctl_service_delete(c, who, SERVICE_MODEL, name, NULL, done, arg);
 }
 
 struct sim_request sim_model_delete(struct sim *s, const char *org, const char *name)
@@ -319,7 +319,7 @@ struct sim_request sim_model_get(struct sim *s, const char *org, const char *nam
 	struct address_request a = {.ret = ret_address ? ret_address : ignored};
 	a.ret[0] = 0;
 	sim_principal(&who, org, ROLE_MEMBER);
-	ctl_service_get(s->ctl, &who, name, on_address, &a);
+	ctl_service_get(s->ctl, &who, SERVICE_MODEL, name, on_address, &a);
 	wait_for(s, &a.q);
 	return a.q;
 }

@@ -271,7 +271,7 @@ TEST(the_same_key_updates_and_deletes_once)
 	EXPECT_INT("revision", both[1].revision, 3);
 	for (int i = 0; i < 2; i++) {
 		struct sim_request q = {0};
-		ctl_service_delete(s->ctl, &who, "m", &removal, sim_on_result, &q);
+		ctl_service_delete(s->ctl, &who, SERVICE_MODEL, "m", &removal, sim_on_result, &q);
 		while (!q.is_done)
 			sim_step(s);
 		EXPECT_INT("delete", q.err.code, 0);

@@ -9,7 +9,7 @@ sys.dont_write_bytecode = True
 from server import parse_args  # noqa: E402
 
 BY_NATURE = {"store", "session"}  # bytes and sessions are the same after one request as after two
-QUESTIONS = {("POST", "/api/v1/models/{model}/predict")}
+QUESTIONS = {("POST", "/api/v1/models/{model}/predict"), ("POST", "/tensorboard/{tensorboard}")}
 new_server = parse_args()
 server = None
 cores = 1

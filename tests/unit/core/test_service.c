@@ -22,6 +22,44 @@ static int patch(struct service *s, const char *json, struct err *err)
 	return service_spec_patch(&s->spec, j, err);
 }
 
+TEST(a_tensorboard_has_a_name_and_one_source)
+{
+	static const struct {
+		const char *json;
+		bool good;
+	} table[] = {
+	    {"{\"name\": \"a\", \"job\": \"digits\"}", true},
+	    {"{\"name\": \"a\", \"uri\": \"fds://o/logs\", \"cpu\": \"500m\", \"memory\": \"2G\"}", true},
+	    {"{\"name\": \"a\"}", false},
+	    {"{\"job\": \"digits\"}", false},
+	    {"{\"name\": \"A_\", \"job\": \"digits\"}", false},
+	    {"{\"name\": \"a\", \"job\": 1}", false},
+	    {"{\"name\": \"a\", \"job\": \"digits\", \"uri\": \"fds://o/logs\"}", false},
+	    {"{\"name\": \"a\", \"uri\": \"/logs\"}", false},
+	    {"{\"name\": \"a\", \"job\": \"digits\", \"replicas\": 2}", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		CLEANUP(service) struct service *s = service_new();
+		CLEANUP(json) json_t *j = json_loads(table[i].json, 0, NULL);
+		struct err err = ERR_INIT;
+		bool good = service_spec_parse_tensorboard(j, &s->spec, &err) >= 0;
+		if (good != table[i].good)
+			fail_msg("%s: %s", table[i].json, err.msg);
+	}
+}
+
+TEST(the_kind_of_a_service_is_told_by_its_id)
+{
+	CLEANUP(service) struct service *s = service_of("{\"name\": \"b\", \"uri\": \"fds://o/logs\"}");
+	strcpy(s->id, "m123");
+	assert_int_equal(service_kind_of(s), SERVICE_MODEL);
+	strcpy(s->id, "t123");
+	assert_int_equal(service_kind_of(s), SERVICE_TENSORBOARD);
+	CLEANUP(json) json_t *j = service_format(s);
+	EXPECT_STR("path", json_string_value(json_object_get(j, "path")), "/tensorboard/b/");
+	EXPECT_STR("uri", json_string_value(json_object_get(j, "uri")), "fds://o/logs");
+}
+
 TEST(weights_are_versions_once_each_and_sum_up_to_a_thousand)
 {
 	static const struct {

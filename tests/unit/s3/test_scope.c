@@ -57,6 +57,32 @@ TEST(every_operation_that_changes_is_refused_outside_the_scope)
 	assert_int_equal(deletes, 1);
 }
 
+TEST(a_key_of_one_place_reads_and_lists_nothing_else)
+{
+	static char *reads[] = {"fds://acme/jobs/j1", NULL};
+	static const struct {
+		const char *bucket, *key;
+		bool good;
+	} table[] = {{"acme", "jobs/j1/output/a", true},
+		     {"acme", "jobs/j1", true},
+		     {"acme", "jobs/j10/output/a", false},
+		     {"acme", "jobs/", false},
+		     {"acme", "data/a", false},
+		     {"other", "jobs/j1/output/a", false},
+		     {"acme", "", false},
+		     {"acme", "/jobs/j1", false}};
+	for (const struct s3_operation *o = s3_operations; o->method; o++) {
+		for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+			struct s3_request r = {.operation = o,
+					       .bucket = o->on_bucket || o->on_key ? table[i].bucket : "",
+					       .key = o->on_key ? table[i].key : "",
+					       .who = {.reads = reads}};
+			bool good = o->on_key && table[i].good && !o->changes;
+			EXPECT_INT(table[i].key, scope_check(&r), good ? S3_OK : S3_ACCESS_DENIED);
+		}
+	}
+}
+
 TEST(a_bucket_itself_is_outside_of_every_scope)
 {
 	static const char *const buckets[] = {"acme", "data", "scratch", "new"};
