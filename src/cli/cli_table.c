@@ -182,6 +182,10 @@ static const struct cli_option du_options[] = {
     {"versions", 0, NULL, "count all versions, not only the newest"},
     {0},
 };
+static const struct cli_option mount_options[] = {
+    {"foreground", 0, NULL, "stay until the folder is unmounted, instead of going to the background"},
+    {0},
+};
 static const struct cli_option fsck_options[] = {
     {"stop", 0, NULL, "stop the check that is under way"},
     {0},
@@ -391,6 +395,12 @@ const struct cli_command cli_commands[] = {
      "it was\n"
      "made with ends.",
      OPTIONS(presign_options), 1, 1, cmd_store_presign},
+    {"store", "mount", "URI FOLDER", "show what is below an fds:// address as files, for reading",
+     "For programs that only know files. An open file stays the object that it was; where no versions are "
+     "kept, one that is replaced meanwhile ends with 'stale file handle'. Calls wait up to two minutes for a "
+     "server that is away. A folder that a killed mount has left is mounted anew. Needs the package fuse3.",
+     OPTIONS(mount_options), 2, 2, cmd_store_mount},
+    {"store", "unmount", "FOLDER", "end what 'store mount' has begun", NULL, NULL, 1, 1, cmd_store_unmount},
     {"store", "fsck", "", "read every object of the store and say what is damaged",
      "For administrators of the platform. The store works meanwhile. Ends with 0 when everything is whole, "
      "with 1 when\n"

@@ -51,6 +51,11 @@ const char *client_endpoint(const struct client *c)
 	return c->endpoint;
 }
 
+void client_limit(struct client *c, long limit_ms)
+{
+	c->limit_ms = limit_ms;
+}
+
 struct curl_slist *client_header(struct curl_slist *list, const char *fmt, ...)
 {
 	CLEANUP(buf) struct buf b = BUF_INIT;
@@ -71,6 +76,7 @@ struct curl_slist *client_prepare(struct client *c, CURL *curl, const char *meth
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, c->limit_ms);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "cloudml/" CLOUDML_VERSION);
 	/* The server is often on this machine: a proxy meant for the outside must not see our token. */
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");

@@ -22,6 +22,8 @@ struct client;
 int client_new(const char *endpoint, const char *token, struct client **ret, struct err *err);
 void client_free(struct client *c);
 const char *client_endpoint(const struct client *c);
+/* From here on a call that takes longer ends with ERR_TIMEOUT; 0 = no limit, as at first. */
+void client_limit(struct client *c, long limit_ms);
 
 /* One JSON call. path starts with '/' and is encoded already (client_escape). body may be NULL; borrows it.
  * idempotency_key may be NULL. *ret is owned by the caller, NULL for an empty answer; ret may be NULL.

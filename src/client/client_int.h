@@ -9,7 +9,8 @@
 struct client {
 	char *endpoint; /* without a slash at the end */
 	char *token;
-	CURL *curl; /* reused by blocking calls, so that connections stay open */
+	long limit_ms; /* of a call; 0 = none */
+	CURL *curl;    /* reused by blocking calls, so that connections stay open */
 };
 
 /* Sets URL, credential and limits on a fresh or reset handle. Returns the header list (owned,
