@@ -101,12 +101,21 @@ static void packages_known(void *arg)
 	batch_send(arg);
 }
 
+/* Most batches are one specification again and again: it is read once. */
+static int read_job(struct batch *b, const json_t *list, size_t i)
+{
+	json_t *j = json_array_get(list, i);
+	b->jobs[i] = job_new();
+	if (i && b->jobs[i - 1] && json_equal(json_array_get(list, i - 1), j))
+		return job_spec_copy(&b->jobs[i - 1]->spec, &b->jobs[i]->spec);
+	return job_spec_parse(j, &b->jobs[i]->spec, &b->refusals[i]);
+}
+
 static bool read_jobs(struct batch *b, const json_t *list)
 {
 	bool has_package = false;
 	for (size_t i = 0; i < b->count; i++) {
-		b->jobs[i] = job_new();
-		if (job_spec_parse(json_array_get(list, i), &b->jobs[i]->spec, &b->refusals[i]) < 0)
+		if (read_job(b, list, i) < 0)
 			refuse(b, i);
 		else
 			has_package |= b->jobs[i]->spec.package != NULL;

@@ -106,6 +106,58 @@ void fields_copy(const struct field *fields, const void *from, void *to)
 	}
 }
 
+static bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool lists_equal(char *const *a, char *const *b)
+{
+	size_t i = 0;
+	if (!a || !b)
+		return a == b;
+	while (a[i] && b[i] && strcmp(a[i], b[i]) == 0)
+		i++;
+	return !a[i] && !b[i];
+}
+
+static bool field_equal(const struct field *f, const void *a, const void *b)
+{
+	switch (f->type) {
+	case FIELD_STRING:
+		return texts_equal(*MEMBER(char *const, a, f), *MEMBER(char *const, b, f));
+	case FIELD_CHARS:
+		return strncmp(MEMBER(const char, a, f), MEMBER(const char, b, f), f->cap) == 0;
+	case FIELD_STRINGS:
+	case FIELD_ENV:
+		return lists_equal(*MEMBER(char **const, a, f), *MEMBER(char **const, b, f));
+	case FIELD_INT:
+	case FIELD_BYTES:
+	case FIELD_CPU:
+	case FIELD_DURATION:
+	case FIELD_TIME:
+		return *MEMBER(const int64_t, a, f) == *MEMBER(const int64_t, b, f);
+	case FIELD_BOOL:
+		return *MEMBER(const bool, a, f) == *MEMBER(const bool, b, f);
+	case FIELD_INT32:
+	case FIELD_WORD:
+		return *MEMBER(const int, a, f) == *MEMBER(const int, b, f);
+	case FIELD_GROUP:
+		return fields_equal(f->group, MEMBER(const char, a, f), MEMBER(const char, b, f));
+	case FIELD_PROGRESS:
+		break;
+	}
+	return false;
+}
+
+bool fields_equal(const struct field *fields, const void *a, const void *b)
+{
+	const struct field *f = fields;
+	while (f->key && field_equal(f, a, b))
+		f++;
+	return !f->key;
+}
+
 static void words_list(const char *const *words, char *ret, size_t cap)
 {
 	size_t len = 0;

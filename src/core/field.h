@@ -50,6 +50,8 @@ void fields_init(const struct field *fields,
 		 void *object); /* zeroes nothing but its fields; sets the defaults */
 void fields_done(const struct field *fields, void *object);
 void fields_copy(const struct field *fields, const void *from, void *to); /* 'to' is initialised */
+/* True only when both are formatted alike; a list that is empty may differ from one that is not there. */
+bool fields_equal(const struct field *fields, const void *a, const void *b);
 /* ERR_INVALID, unknown keys included. What was read before an error stays in the object and is released by
  * done. */
 int fields_parse(const struct field *fields, const char *what, const json_t *j, void *object,

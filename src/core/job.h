@@ -134,6 +134,7 @@ void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);
 int job_spec_parse(const json_t *j, struct job_spec *ret, struct err *err); /* into an initialised spec */
 json_t *job_spec_format(const struct job_spec *s); /* returns owned; only fields that are set */
+bool job_spec_equal(const struct job_spec *a, const struct job_spec *b); /* formatted alike */
 /* Does an end of this class count against the limit? Preemption is no fault of the job's. */
 bool fail_is_charged(enum fail_class c);
 /* Is an attempt that ended with 'class' repeated, when it was the job's charged one number 'charged' (from

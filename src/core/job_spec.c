@@ -283,6 +283,11 @@ struct resources job_spec_held(const struct job_spec *s)
 	return (struct resources){s->limits.cpu_milli * n, s->limits.memory_bytes * n, s->limits.gpu * n};
 }
 
+bool job_spec_equal(const struct job_spec *a, const struct job_spec *b)
+{
+	return fields_equal(fields, a, b);
+}
+
 int job_spec_copy(const struct job_spec *s, struct job_spec *ret)
 {
 	fields_copy(fields, s, ret);

@@ -21,6 +21,8 @@ struct batch_call {
 	struct job **jobs;	      /* owned; NULL where the item was refused */
 	size_t count;
 	int born[JOB_STATE_COUNT];
+	const struct job *last; /* the one before, in the transaction; its specification as text */
+	struct buf last_text;
 	size_t *order, ordered; /* of jobs[]: each behind those it waits for */
 	ctl_batch_fn *done;
 	void *arg;
@@ -61,6 +63,7 @@ static void batch_release(struct ctl_op *op)
 	free(b->jobs);
 	free(b->items);
 	free(b->order);
+	buf_done(&b->last_text);
 	free(b);
 }
 
@@ -102,7 +105,10 @@ static int batch_birth(struct store_tx *tx, struct batch_call *b, size_t i, stru
 	struct ctl_batch_item *item = &b->items[i];
 	if (depend_resolve(tx, b->jobs[i], &item->err) >= 0) {
 		b->born[b->jobs[i]->state]++;
-		return store_job_insert_uncounted(tx, b->jobs[i], err);
+		if (!b->last || !job_spec_equal(&b->last->spec, &b->jobs[i]->spec))
+			buf_clear(&b->last_text);
+		b->last = b->jobs[i];
+		return store_job_insert_uncounted(tx, b->jobs[i], &b->last_text, err);
 	}
 	if (item->err.code != ERR_INVALID && item->err.code != ERR_STATE) {
 		*err = item->err;

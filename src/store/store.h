@@ -22,6 +22,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/buf.h"
 #include "base/rng.h"
 #include "core/cron.h"
 #include "core/job.h"
@@ -132,8 +133,9 @@ struct store_list_query {
 /* Sets job->seq and version 1. Its history begins with job_birth_events(). ERR_EXISTS when the id is taken.
  */
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err);
-/* Many at once: inserted without being counted, then counted by store_jobs_count, in the same transaction. */
-int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct err *err);
+/* Many at once: inserted without being counted, then counted by store_jobs_count, in the same transaction.
+ * spec_text: of this very specification, kept from one call to the next; written where it is empty. */
+int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct buf *spec_text, struct err *err);
 int store_jobs_count(struct store_tx *tx, const char *org, enum job_state state, int more, struct err *err);
 /* The mover's write: everything but identity and specification (of job->spec only name and limits are read,
  * for the accounting), when the row still has version_before, is not terminal and has no greater attempt;

@@ -35,11 +35,12 @@ static int count_add(struct store_tx *tx, const char *org, const char *state, in
 	return r < 0 ? r : 0;
 }
 
-int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct err *err)
+int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct buf *spec_text, struct err *err)
 {
-	CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
-	CLEANUP(buf) struct buf text = BUF_INIT;
-	json_write(spec, &text);
+	if (!spec_text->len) {
+		CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
+		json_write(spec, spec_text);
+	}
 	int r = sql_exec(
 	    tx, err,
 	    "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
@@ -48,7 +49,7 @@ int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct err 
 	    "exit_signal, fail, "
 	    "output_uri, born) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
 	    "ON CONFLICT DO NOTHING",
-	    "ssssssssidiiiiiiddssd", job->id, job->org, job->user, job->spec.name, buf_str(&text),
+	    "ssssssssidiiiiiiddssd", job->id, job->org, job->user, job->spec.name, buf_str(spec_text),
 	    job_state_word(job->state), job->reason, job->message, job->attempt, (int)job->cancel_requested,
 	    job->created_ms, job->queued_ms, job->started_ms, job->running_ms, job->ended_ms,
 	    job->deadline_ms, job->exit_code, job->exit_signal, fail_word(job->fail), job->output_uri,
@@ -72,7 +73,8 @@ int store_jobs_count(struct store_tx *tx, const char *org, enum job_state state,
 
 int store_job_insert(struct store_tx *tx, struct job *job, struct err *err)
 {
-	int r = store_job_insert_uncounted(tx, job, err);
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	int r = store_job_insert_uncounted(tx, job, &text, err);
 	return r < 0 ? r : store_jobs_count(tx, job->org, job->state, 1, err);
 }
 
@@ -136,15 +138,28 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 	return r < 0 ? r : account(tx, job, org, before, after, err);
 }
 
-static int job_read_spec(struct sql_stmt *st, int column, struct job_spec *ret, struct err *err)
+/* The specification that was read last: neighbours often have the same one. */
+struct last_spec {
+	struct buf text;
+	const struct job_spec *spec; /* view of the job that was read last; NULL = none */
+};
+
+static int job_read_spec(struct sql_stmt *st, int column, struct last_spec *last, struct job_spec *ret,
+			 struct err *err)
 {
 	CLEANUP(json) json_t *spec = NULL;
 	const char *text = sql_column_text(st, column);
-	int r = json_parse(text, sql_column_bytes(st, column), 2 * CORE_SPEC_BYTES_MAX, &spec, err);
+	size_t len = sql_column_bytes(st, column);
+	if (last->spec && last->text.len == len && memcmp(last->text.data, text, len) == 0)
+		return job_spec_copy(last->spec, ret);
+	last->spec = NULL;
+	last->text.len = 0;
+	buf_add(&last->text, text, len);
+	int r = json_parse(text, len, 2 * CORE_SPEC_BYTES_MAX, &spec, err);
 	return r < 0 ? r : job_spec_parse(spec, ret, err);
 }
 
-static int job_read(struct sql_stmt *st, struct job **ret, struct err *err)
+static int job_read(struct sql_stmt *st, struct last_spec *last, struct job **ret, struct err *err)
 {
 	CLEANUP(job) struct job *job = job_new();
 	char state[16], fail[32];
@@ -171,12 +186,13 @@ static int job_read(struct sql_stmt *st, struct job **ret, struct err *err)
 	job->charged = sql_column_int(st, 21);
 	job->retry_at_ms = sql_column_int(st, 22);
 	job->progress = PROGRESS_NONE;
-	if (job_read_spec(st, 4, &job->spec, err) < 0 || job_state_parse(state, &job->state, err) < 0)
+	if (job_read_spec(st, 4, last, &job->spec, err) < 0 || job_state_parse(state, &job->state, err) < 0)
 		return err_set(err, ERR_INTERNAL, "the row of job '%s' cannot be read: %s", job->id,
 			       err->msg);
 	if (fail_parse(fail, &job->fail) < 0)
 		return err_set(err, ERR_INTERNAL, "the row of job '%s' has the unknown class '%s'", job->id,
 			       fail);
+	last->spec = &job->spec;
 	*ret = STEAL(job);
 	return 0;
 }
@@ -186,6 +202,7 @@ static int job_read(struct sql_stmt *st, struct job **ret, struct err *err)
 static int jobs_read(struct store_tx *tx, struct sql_stmt *st, size_t limit, struct store_jobs *ret,
 		     struct err *err)
 {
+	struct last_spec last = {.text = BUF_INIT};
 	size_t cap = 0;
 	int r;
 	int64_t bytes = 0;
@@ -200,12 +217,13 @@ static int jobs_read(struct store_tx *tx, struct sql_stmt *st, size_t limit, str
 			cap = cap ? cap * 2 : 16;
 			ret->items = mem_realloc(ret->items, cap * sizeof(*ret->items));
 		}
-		r = job_read(st, &ret->items[ret->count], err);
+		r = job_read(st, &last, &ret->items[ret->count], err);
 		if (r < 0)
 			break;
 		ret->count++;
 	}
 	sql_reset(st);
+	buf_done(&last.text);
 	if (r < 0)
 		store_jobs_done(ret);
 	return r < 0 ? r : 0;

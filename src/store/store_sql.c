@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prepared statements, kept by their text and bound by a format. */
 #include <stdarg.h>
-#include <stdio.h>
+#include <string.h>
 #include "store/store_int.h"
 
 static int prepare(struct store_tx *tx, const char *sql, const char *fmt, struct sql_stmt **ret,
@@ -105,5 +105,9 @@ size_t sql_column_bytes(struct sql_stmt *st, int column)
 
 void sql_text(struct sql_stmt *st, int column, char *ret, size_t cap)
 {
-	snprintf(ret, cap, "%s", sql_column_text(st, column));
+	size_t len;
+	const char *text = st->ops->column_text(st, column, &len);
+	len = len < cap ? len : cap - 1;
+	memcpy(ret, text, len);
+	ret[len] = 0;
 }

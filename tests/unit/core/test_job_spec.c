@@ -256,6 +256,27 @@ TEST(packages_get_a_kind)
 	job_spec_done(&s);
 }
 
+/* Each key taken away: what is called equal is formatted alike. */
+static void check_difference(const char *text, const struct job_spec *whole)
+{
+	CLEANUP(json) json_t *keys = json_loads(text, 0, NULL);
+	const char *key;
+	json_t *value;
+	json_object_foreach(keys, key, value)
+	{
+		CLEANUP(json) json_t *less = json_copy(keys);
+		struct job_spec s;
+		struct err err = ERR_INIT;
+		json_object_del(less, key);
+		job_spec_init(&s);
+		if (job_spec_parse(less, &s, &err) >= 0) {
+			CLEANUP(free) char *other = format(&s);
+			assert_int_equal(job_spec_equal(whole, &s), strcmp(text, other) == 0);
+		}
+		job_spec_done(&s);
+	}
+}
+
 static void check_round_trip(const char *text)
 {
 	struct err err = ERR_INIT;
@@ -269,6 +290,8 @@ static void check_round_trip(const char *text)
 	EXPECT_OK(job_spec_copy(&s, &copy), &err);
 	CLEANUP(free) char *copied = format(&copy);
 	assert_string_equal(first, copied);
+	assert_true(job_spec_equal(&s, &copy));
+	check_difference(first, &s);
 	assert_int_equal(s.limits.cpu_milli, again.limits.cpu_milli);
 	assert_int_equal(s.limits.memory_bytes, again.limits.memory_bytes);
 	assert_int_equal(s.max_duration_ms, again.max_duration_ms);
