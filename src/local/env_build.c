@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/unit.h"
 #include "local/env_files.h"
+#include "local/env_plugin.h"
 #include "local/env_vars.h"
 #include "local/fd_drop.h"
 #include "local/sandbox.h"
@@ -63,7 +64,11 @@ static int64_t now_ms(void)
 
 static void finish(struct env_build *b, const struct err *err)
 {
+	struct err hook = ERR_INIT;
 	loop_timer_clear(b->timer);
+	/* An environment without it serves all but fds:// in TensorFlow. */
+	if (!err->code && env_plugin_hook(b->files.path, b->config.want.python, &hook) < 0)
+		log_warn("env.hook path=%s error=\"%s\"", b->files.path, hook.msg);
 	b->config.done(b->config.arg, err->code ? NULL : b->files.path, err);
 }
 

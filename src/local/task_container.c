@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "core/store_layout.h"
 #include "local/env_key.h"
+#include "local/env_plugin.h"
 #include "local/exit_record.h"
 #include "local/package_script.h"
 #include "local/store_relay.h"
@@ -273,6 +274,9 @@ static int plan_job(struct task_container *c, const struct task_container_config
 		r = make_writable(c, config,
 				  mem_printf("%s/checkpoints/%s", config->data_folder, spec->owner),
 				  "/checkpoints", err);
+	char *plugin = env_plugin_find();
+	if (plugin)
+		add_mount(c, keep(c, plugin), ENV_PLUGIN_TARGET, false);
 	if (r == 0 && spec->package && *spec->package)
 		r = plan_package(c, config, err);
 	if (r < 0)

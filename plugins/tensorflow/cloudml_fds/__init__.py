@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """fds:// and s3:// addresses for TensorFlow: `import cloudml_fds`, before or after TensorFlow, is all.
 
-TensorFlow is not imported here: the file system is registered at the end of its import. cloudml_fds.pth does this in
-every Python process of an environment, without a change in anybody's code."""
+TensorFlow is not imported here: the file system is registered at the end of its import. The platform's environments
+import this module when TensorFlow is first asked for, so that other programs do not pay for it."""
 
-import importlib.util
 import os
 import sys
 
@@ -17,8 +16,8 @@ def register():
     """Registers the file system with the TensorFlow that is imported; a second call does nothing."""
     global _registered
     if not _registered:
-        _registered = True
         sys.modules["tensorflow"].experimental.register_filesystem_plugin(LIBRARY)
+        _registered = True
 
 
 class _Finder:
@@ -28,6 +27,7 @@ class _Finder:
     def find_spec(cls, name, path=None, target=None):
         if name != "tensorflow":
             return None
+        import importlib.util
         sys.meta_path.remove(cls)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
@@ -35,10 +35,18 @@ class _Finder:
 
             def exec_module(module):
                 execute(module)
-                register()
+                try:
+                    register()
+                except Exception as e:  # whoever imports TensorFlow may not want the store at all
+                    print(f"cloudml_fds: TensorFlow goes on without fds:// and s3://: {e}", file=sys.stderr)
 
             spec.loader.exec_module = exec_module
         return spec
+
+
+def find_late(name):
+    """For a finder that imports this module when it is asked for TensorFlow, as the platform's environments do."""
+    return _Finder.find_spec(name) if _Finder in sys.meta_path else None
 
 
 if hasattr(sys.modules.get("tensorflow"), "experimental"):

@@ -2,10 +2,16 @@
 /* Which environment a task needs, and what uv says while it is made. */
 #include "unit/test.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "local/env_key.h"
+#include "local/env_plugin.h"
 #include "local/env_vars.h"
 #include "local/uv_progress.h"
 
@@ -131,4 +137,52 @@ TEST(uv_reason_is_whole_and_comes_with_a_hint)
 	    "Because there is no version of numpy==9.9 and you require numpy==9.9, we can conclude that your "
 	    "requirements are unsatisfiable.");
 	EXPECT_STR("hint", uv_progress_hint(&p), "relax the versions in the requirements");
+}
+
+static char *read_text(const char *path)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	EXPECT_OK(fd_read_file(AT_FDCWD, path, 4096, &text, &err), &err);
+	return mem_strdup(buf_str(&text));
+}
+
+TEST(a_hook_is_put_in_once_and_follows_no_link_of_the_builder)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(free) char *env = mem_printf("%s/env", test_dir());
+	CLEANUP(free) char *site = mem_printf("%s/lib/python3.11/site-packages", env);
+	CLEANUP(free) char *hook = mem_printf("%s/" ENV_PLUGIN_FILE, site);
+	CLEANUP(free) char *outside = mem_printf("%s/outside", test_dir());
+	CLEANUP(free) char *other = mem_printf("%s/lib/python3.12", env);
+	EXPECT_OK(path_make_absolute_dirs(site, 0755, &err), &err);
+	EXPECT_OK(fd_write_file(AT_FDCWD, outside, "kept", 4, 0644, &err), &err);
+
+	EXPECT_ERR(env_plugin_hook(env, "python3.13", &err), ERR_NOT_FOUND, &err, "");
+	EXPECT_OK(env_plugin_hook(env, "python3.11", &err), &err);
+	CLEANUP(free) char *text = read_text(hook);
+	assert_memory_equal(text, "import ", 7); /* else site.py takes it for a folder */
+	struct stat first, again;
+	assert_int_equal(stat(hook, &first), 0);
+	assert_int_equal(first.st_mode & 0777, 0644);
+	EXPECT_OK(env_plugin_hook(env, "python3.11", &err), &err);
+	assert_int_equal(stat(hook, &again), 0);
+	assert_int_equal(first.st_ino, again.st_ino);
+
+	assert_int_equal(unlink(hook), 0);
+	assert_int_equal(symlink(outside, hook), 0);
+	EXPECT_OK(env_plugin_hook(env, "python3.11", &err), &err);
+	CLEANUP(free) char *replaced = read_text(hook);
+	EXPECT_STR("in place of a link", replaced, text);
+	CLEANUP(free) char *kept = read_text(outside);
+	EXPECT_STR("what the link named", kept, "kept");
+
+	assert_int_equal(unlink(hook), 0);
+	assert_int_equal(mkfifo(hook, 0644), 0); /* must not be waited for */
+	EXPECT_OK(env_plugin_hook(env, "python3.11", &err), &err);
+	CLEANUP(free) char *after = read_text(hook);
+	EXPECT_STR("in place of a pipe", after, text);
+
+	assert_int_equal(symlink("python3.11", other), 0);
+	assert_true(env_plugin_hook(env, "python3.12", &err) < 0);
 }
