@@ -6,12 +6,13 @@ FUZZ ?= build-fuzz
 SECONDS ?= 30
 SEEDS ?= 500
 KILLS ?= 200
+CUTS ?= 10000
 PREFIX ?= /usr/local
 MESON_FLAGS ?=
 CLANG ?= clang-14
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build asan check lint format sim storm fuzz bench demo demo-clean install clean
+.PHONY: help setup build asan check lint format sim storm powercut fuzz bench demo demo-clean install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -47,6 +48,11 @@ sim: $(BUILD)/build.ninja ## play SEEDS=500 random days of the simulated platfor
 storm: build ## kill a real server KILLS=200 times while eight clients submit, and at every failpoint (root)
 	CLOUDML=$(CURDIR)/$(BUILD)/src/main/cloudml KILLS=$(KILLS) tests/e2e/cli/test_storm.py
 	CLOUDML=$(CURDIR)/$(BUILD)/src/main/cloudml tests/e2e/cli/test_failpoints.py
+
+powercut: $(BUILD)/build.ninja ## cut the power of the object store and of the metadata CUTS=10000 times
+	ninja -C $(BUILD) tests/unit/blobs/test_blobs_power tests/unit/store/test_store_power
+	POWER_CUTS=$$(($(CUTS) / 3 + 1)) $(BUILD)/tests/unit/blobs/test_blobs_power
+	POWER_CUTS=$(CUTS) $(BUILD)/tests/unit/store/test_store_power
 
 fuzz: $(FUZZ)/build.ninja ## fuzz every parser with libFuzzer for SECONDS=30 each
 	ninja -C $(FUZZ) $$(cd $(FUZZ) && ninja -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9_]*\): .*LINKER.*|\1|p')

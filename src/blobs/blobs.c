@@ -19,11 +19,14 @@ static void threads_stop(struct blobs *b)
 	if (!b->next_seq) /* they never ran */
 		return;
 	pthread_mutex_lock(&b->lock);
-	b->stopping = true;
-	pthread_cond_broadcast(&b->wake);
+	atomic_store(&b->compact_stopping, true);
 	pthread_cond_broadcast(&b->finished);
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->compactor, NULL);
+	pthread_mutex_lock(&b->lock);
+	b->stopping = true;
+	pthread_cond_broadcast(&b->wake);
+	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
 	hasher_stop(&b->hasher);
 }
@@ -41,7 +44,8 @@ static void blobs_close(struct blob_store *s)
 	}
 	struct err ignored = ERR_INIT;
 	/* Without the mark the next start looks for files that nobody owns: right, only slower. */
-	if (is_running && !b->failed && index_sync(&b->index, &ignored) == 0)
+	if (is_running && !b->failed && index_sync(&b->index, &ignored) == 0 &&
+	    files_sync_removed(b, &ignored) == 0)
 		(void)!fd_write_file(b->root_fd, "clean", "", 0, 0600, &ignored);
 	index_close(&b->index);
 	segments_close(b);
@@ -153,10 +157,21 @@ static int begin_epoch(struct blobs *b, struct err *err)
 	return fd_write_file(b->root_fd, "epoch", text.data, text.len, 0600, err);
 }
 
+/* The folder's name must be durable before anything in it is acknowledged. */
+static int sync_data_folder(const char *data_folder, struct err *err)
+{
+	CLEANUP(fd) int fd = open(data_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot open '%s'", data_folder);
+	return fd_sync(fd, err);
+}
+
 static int open_parts(struct blobs *b, const char *data_folder, bool *ret_old, struct err *err)
 {
 	b->root = mem_printf("%s/objects", data_folder);
 	int r = path_make_absolute_dirs(b->root, 0700, err);
+	if (r == 0)
+		r = sync_data_folder(data_folder, err);
 	if (r < 0)
 		return r;
 	b->root_fd = open(b->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -207,6 +222,7 @@ int blobs_open(const char *data_folder, struct blob_store **ret, struct err *err
 {
 	struct blobs *b = MEM_NEW(struct blobs);
 	b->base.ops = &ops;
+	atomic_init(&b->segment_bytes, SEGMENT_BYTES);
 	b->root_fd = b->lock_fd = b->files_fd = b->segments_fd = -1;
 	pthread_rwlock_init(&b->names, NULL);
 	pthread_mutex_init(&b->lock, NULL);
@@ -235,4 +251,9 @@ int blobs_open(const char *data_folder, struct blob_store **ret, struct err *err
 	compact_want(b);
 	*ret = &b->base;
 	return 0;
+}
+
+void blobs_segment_bytes(struct blob_store *s, uint64_t bytes)
+{
+	atomic_store(&blobs_of(s)->segment_bytes, bytes);
 }

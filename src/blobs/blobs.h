@@ -36,5 +36,7 @@ int blobs_check(struct blob_store *s, const struct blob_check_watch *watch, stru
 /* Rewrites sealed segments of which less than 'live_percent' is alive; returns how many went. The store does
  * it by itself below 50; for tests and tools. Blocks. */
 int blobs_compact(struct blob_store *s, int live_percent, struct err *err);
+/* A segment that is longer is followed by a new one; for tests. Before the first change. */
+void blobs_segment_bytes(struct blob_store *s, uint64_t bytes);
 
 #endif

@@ -156,7 +156,7 @@ static void tell(struct blobs *b, struct change *c)
 static int begin_segment_when_full(struct blobs *b, struct err *err)
 {
 	struct segment *last = segment_last(b);
-	if (last->end < SEGMENT_BYTES)
+	if (last->end < atomic_load(&b->segment_bytes))
 		return 0;
 	int r = segment_seal(last, err);
 	if (r == 0)
@@ -219,12 +219,14 @@ static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 
 static void sync_index_when_due(struct blobs *b, bool is_calm)
 {
-	if (b->wal_pages < (is_calm ? INDEX_WAL_CALM : INDEX_WAL_MAX))
+	if (!b->sync_wanted && b->wal_pages < (is_calm ? INDEX_WAL_CALM : INDEX_WAL_MAX))
 		return;
 	/* A failure costs nothing but a longer log to be read at the next start; the next batch tries again.
 	 */
 	struct err err = ERR_INIT;
-	if (index_sync(&b->index, &err) == 0)
+	b->sync_wanted = false;
+	b->was_synced = index_sync(&b->index, &err) == 0;
+	if (b->was_synced)
 		b->wal_pages = 0;
 }
 

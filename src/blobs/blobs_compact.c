@@ -84,7 +84,10 @@ static int move_all(struct compaction *m, struct err *err)
 	scan_begin(&scan, m->segment, SEGMENT_HEADER_BYTES);
 	int r;
 	while ((r = scan_next(&scan, &record, &place, err)) == RECORD_OK) {
-		r = is_worth_it(m, &record) ? move(m, &record, &place, err) : 0;
+		if (atomic_load(&m->b->compact_stopping)) /* what was moved is; the segment stays */
+			r = err_set(err, ERR_CANCELLED, "the object store is being closed");
+		else
+			r = is_worth_it(m, &record) ? move(m, &record, &place, err) : 0;
 		if (r < 0)
 			break;
 	}
@@ -98,24 +101,30 @@ static int move_all(struct compaction *m, struct err *err)
 	return r < 0 ? r : flushed;
 }
 
-/* A change that does nothing but sync the index: all before it is in the file when it returns. */
+/* Changes that write nothing. The first one lets the thread sync the index after its batch; the second one,
+ * which comes after that, says whether it did. When nothing was moved the index still names the segment that
+ * goes, so that its position is written too. */
 static int sync_prepare(struct blobs *b, struct change *c, const struct tally *t, struct err *err)
 {
-	b->wal_pages = INDEX_WAL_MAX; /* the thread syncs after this batch */
-	return 0;
+	const struct segment *s = segment_last(b);
+	b->sync_wanted = true;
+	int r = index_state_set(&b->index, "segment", s->id, err);
+	return r < 0 ? r : index_state_set(&b->index, "offset", (int64_t)(s->end + b->out.len), err);
 }
-static const struct change_kind change_sync = {0, sync_prepare};
+static int synced_prepare(struct blobs *b, struct change *c, const struct tally *t, struct err *err)
+{
+	return b->was_synced ? 0 : err_set(err, ERR_IO, "the index cannot be made durable");
+}
 
 static int sync_index(struct blobs *b, struct err *err)
 {
-	/* The second one starts after the first one's batch and its sync have ended. */
-	for (int i = 0; i < 2; i++) {
-		CLEANUP(change) struct change *c = change_new(&change_sync, "", "", NULL);
-		int r = commit_run(b, c, err);
-		if (r < 0)
-			return r;
+	static const struct change_kind kinds[] = {{0, sync_prepare}, {0, synced_prepare}};
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && r >= 0; i++) {
+		CLEANUP(change) struct change *c = change_new(&kinds[i], "", "", NULL);
+		r = commit_run(b, c, err);
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int compact_one(struct blobs *b, uint32_t id, bool is_oldest, struct err *err)
@@ -190,7 +199,7 @@ void *compact_thread(void *blobs)
 {
 	struct blobs *b = blobs;
 	pthread_mutex_lock(&b->lock);
-	while (!b->stopping) {
+	while (!atomic_load(&b->compact_stopping)) {
 		if (!b->compact_wanted) {
 			pthread_cond_wait(&b->finished, &b->lock);
 			continue;
@@ -198,7 +207,8 @@ void *compact_thread(void *blobs)
 		b->compact_wanted = false;
 		pthread_mutex_unlock(&b->lock);
 		struct err err = ERR_INIT;
-		if (blobs_compact(&b->base, COMPACT_LIVE_PERCENT, &err) < 0)
+		int r = blobs_compact(&b->base, COMPACT_LIVE_PERCENT, &err);
+		if (r < 0 && r != -ERR_CANCELLED)
 			log_warn("blobs.compact: %s", err.msg);
 		pthread_mutex_lock(&b->lock);
 	}

@@ -17,7 +17,6 @@
 #include "base/path.h"
 
 #define FOOTER_MAGIC 0x464c4d43u /* "CMLF" */
-#define FOLDERS 256
 
 struct footer { /* as on the disk, little-endian */
 	uint32_t magic, block_bytes;
@@ -26,13 +25,13 @@ struct footer { /* as on the disk, little-endian */
 
 static void name_format(uint64_t id, char ret[32])
 {
-	snprintf(ret, 32, "%02x/%016llx", (unsigned)(id % FOLDERS), (unsigned long long)id);
+	snprintf(ret, 32, "%02x/%016llx", (unsigned)(id % FILE_FOLDERS), (unsigned long long)id);
 }
 
 int files_open(struct blobs *b, struct err *err)
 {
 	int r = 0;
-	for (int i = 0; i < FOLDERS && r == 0; i++) {
+	for (int i = 0; i < FILE_FOLDERS && r == 0; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "%02x", i);
 		if (mkdirat(b->files_fd, name, 0700) < 0 && errno != EEXIST)
@@ -85,7 +84,7 @@ int file_write(struct file_writer *w, const void *data, size_t len, struct err *
 static int sync_folder(struct blobs *b, uint64_t id, struct err *err)
 {
 	char name[32];
-	snprintf(name, sizeof(name), "%02x", (unsigned)(id % FOLDERS));
+	snprintf(name, sizeof(name), "%02x", (unsigned)(id % FILE_FOLDERS));
 	CLEANUP(fd) int fd = path_open(b->files_fd, name, O_RDONLY | O_DIRECTORY, 0, err);
 	return fd < 0 ? fd : fd_sync(fd, err);
 }
@@ -130,6 +129,16 @@ void file_remove(struct blobs *b, uint64_t id)
 	name_format(id, name);
 	/* What stays behind is found and removed after the next start that follows a crash. */
 	(void)!unlinkat(b->files_fd, name, 0);
+	atomic_store(&b->unsynced[id % FILE_FOLDERS], true);
+}
+
+int files_sync_removed(struct blobs *b, struct err *err)
+{
+	int r = 0;
+	for (uint64_t i = 0; i < FILE_FOLDERS && r == 0; i++)
+		if (atomic_exchange(&b->unsynced[i], false))
+			r = sync_folder(b, i, err);
+	return r;
 }
 
 int file_link(struct blobs *b, uint64_t id, uint64_t *ret, struct err *err)
@@ -274,7 +283,7 @@ static int folder_each(struct blobs *b, int number, void (*fn)(void *arg, uint64
 int files_each(struct blobs *b, void (*fn)(void *arg, uint64_t id), void *arg, struct err *err)
 {
 	int r = 0;
-	for (int i = 0; i < FOLDERS && r == 0; i++)
+	for (int i = 0; i < FILE_FOLDERS && r == 0; i++)
 		r = folder_each(b, i, fn, arg, err);
 	return r;
 }

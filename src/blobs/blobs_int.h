@@ -17,7 +17,8 @@
 #define SEGMENT_HEADER "CMLSEG1\n" /* records follow */
 #define SEGMENT_HEADER_BYTES 8
 #define FILE_BLOCK_BYTES (64 << 10) /* of a data file, each with a CRC */
-#define BATCH_CHANGES 512	    /* that share one commit */
+#define FILE_FOLDERS 256
+#define BATCH_CHANGES 512 /* that share one commit */
 #define BATCH_BYTES (8 << 20)
 #define INDEX_WAL_CALM 4000 /* pages: copied when nothing waits */
 #define INDEX_WAL_MAX 32000 /* pages: copied although changes wait */
@@ -71,6 +72,7 @@ struct blobs {
 	char *root; /* path of the folder */
 	int root_fd, lock_fd, files_fd, segments_fd;
 	atomic_uint_fast64_t next_file;
+	atomic_bool unsynced[FILE_FOLDERS]; /* folders whose files were removed since the start */
 
 	pthread_rwlock_t names; /* of buckets, usages, segments */
 	struct map *buckets, *usages;
@@ -85,7 +87,8 @@ struct blobs {
 	pthread_cond_t wake, finished;
 	struct list queue;
 	bool stopping, failed;
-	struct err why; /* of failed */
+	atomic_bool compact_stopping; /* before 'stopping': a compaction needs the committing thread */
+	struct err why;		      /* of failed */
 	struct index *readers[READERS_MAX];
 	size_t reader_count;
 
@@ -95,6 +98,8 @@ struct blobs {
 	struct buf out;
 	uint64_t next_seq;
 	int wal_pages;
+	bool sync_wanted, was_synced; /* of the index, after this batch; what came of it */
+	_Atomic uint64_t segment_bytes;
 
 	pthread_t compactor;
 	pthread_mutex_t compact_lock; /* one compaction at a time */
@@ -148,6 +153,7 @@ int file_write(struct file_writer *w, const void *data, size_t len, struct err *
 int file_finish(struct blobs *b, struct file_writer *w, struct err *err); /* durable when it returns 0 */
 void file_abort(struct blobs *b, struct file_writer *w);
 void file_remove(struct blobs *b, uint64_t id);
+int files_sync_removed(struct blobs *b, struct err *err); /* no removed file comes back */
 int file_link(struct blobs *b, uint64_t id, uint64_t *ret,
 	      struct err *err); /* the same content by a new id */
 struct file_reader {

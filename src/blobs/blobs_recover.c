@@ -188,9 +188,13 @@ static int open_index(struct blobs *b, struct err *err)
 	if (segment == 0)
 		return 0;
 	struct segment *s = segment_ref(b, (uint32_t)segment);
-	bool is_behind = s && (uint64_t)offset <= s->end;
+	uint64_t end = s ? s->end : 0;
 	segment_unref(s);
-	return is_behind ? 0 : err_set(err, ERR_CORRUPT, "index knows more than the log has");
+	return (uint64_t)offset <= end
+		   ? 0
+		   : err_set(err, ERR_CORRUPT,
+			     "index knows segment %08x up to byte %lld, of which there are %llu",
+			     (unsigned)segment, (long long)offset, (unsigned long long)end);
 }
 
 struct sweep {
