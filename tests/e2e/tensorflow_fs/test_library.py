@@ -40,6 +40,32 @@ def test_an_environment_registers_without_a_change_of_code(tf, here, python, tmp
     assert python(add + "import json; print(json.dumps(1))", path=(), CLOUDML_FDS_LIBRARY=None) == "1\n"
 
 
+TRY = """
+import os, sys, cloudml_fds
+import tensorflow as tf
+secret, endpoint, path = os.environ["AWS_SECRET_ACCESS_KEY"], os.environ["CLOUDML_S3_ENDPOINT"], sys.argv[1]
+# A configuration that is none is looked at again by the next call; the last one here is the first that is one.
+for key, url, address in ((None, endpoint, path), (secret, None, path), (secret, "https://127.0.0.1:1", path),
+                          (secret, endpoint, "fds://AKID:hidden@team/x"), (secret[1:], endpoint, path)):
+    for name, value in (("AWS_SECRET_ACCESS_KEY", key), ("CLOUDML_S3_ENDPOINT", url)):
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    try:
+        tf.io.gfile.GFile(address).read()
+    except tf.errors.OpError as e:
+        assert secret[1:] not in str(e) and "hidden" not in str(e), e
+        print(type(e).__name__, e.message)
+"""
+
+
+def test_what_is_missing_is_named_and_secrets_are_not(python, bucket):
+    said = python(TRY, bucket + "/x").splitlines()
+    words = ("set AWS_SECRET_ACCESS_KEY", "set CLOUDML_S3_ENDPOINT", "has no TLS", "with credentials in it is refused",
+             "SignatureDoesNotMatch")
+    assert len(said) == len(words)
+    for line, word in zip(said, words):
+        assert word in line
+
+
 def test_a_server_that_was_killed_is_waited_for(tf, here, server):
     data = os.urandom(PART + 100)
     with tf.io.gfile.GFile(here + "/a", "wb") as f:
