@@ -101,6 +101,7 @@ static void list_jobs(struct http_exchange *x, void *app)
 	struct err err = ERR_INIT;
 	struct ctl_list_query q;
 	int r = api_list_query(x, &q, &err);
+	q.array = http_query(x, "array");
 	if (r == 0 && http_query(x, "state")) {
 		enum job_state state;
 		r = job_state_parse(http_query(x, "state"), &state, &err);
@@ -350,6 +351,7 @@ static void get_job_metrics(struct http_exchange *x, void *app)
 static const struct http_param list_params[] = {
     {"state", "string", "only jobs in this state"},
     {"name", "string", "only jobs of this name"},
+    {"array", "string", "the elements of this array; without it, an array is one job of the list"},
     {"limit", "integer", "at most this many, 1 to 1000; default 100"},
     {"before", "integer", "only jobs submitted before this one: 'next' of the page before"},
     {NULL}};

@@ -46,8 +46,9 @@ static const struct {
      "\"string\"},\"seq\":{\"type\":\"integer\"},\"attempt\":{\"type\":\"integer\"},\"charged\":{\"type\":"
      "\"integer\"},"
      "\"retry_at_ms\":{\"type\":\"integer\"},\"progress\":{\"$ref\":"
-     "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"spec\":{\"$ref\":"
-     "\"#/components/schemas/JobSpec\"}}}"},
+     "\"#/components/schemas/Progress\"},\"output_uri\":{\"type\":\"string\"},\"array_id\":{"
+     "\"type\":\"string\"},\"array_index\":{\"type\":\"integer\"},\"elements\":{\"type\":\"object\"},"
+     "\"spec\":{\"$ref\":\"#/components/schemas/JobSpec\"}}}"},
     {"Explanation",
      "{\"type\":\"object\",\"required\":[\"job\",\"state\",\"reason\",\"message\",\"position\",\"changes\"],"
      "\"properties\":{\"job\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"state\":{\"type\":"

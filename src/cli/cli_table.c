@@ -45,6 +45,7 @@ static const struct cli_option spec_options[] = {
     {"hang-timeout", 0, "TIME", "stop as hung after so long without output or use of the processor"},
     {"queue-timeout", 0, "TIME", "fail when it was not started after this time"},
     {"after", 0, "JOB[:CONDITION]", "start after this job: ok (default), any or failed; may be repeated"},
+    {"array", 0, "COUNT[%MOST]", "so many jobs, numbered by CLOUDML_ARRAY_INDEX; at most MOST at a time"},
     {"priority", 0, "0-100", "higher goes first (default 50)"},
     {"preemptible", 0, NULL, "work of higher priority may stop it; it starts again later"},
     {"start-after", 0, "TIME", "start no earlier: 2026-11-25T08:30:00Z, or after a time such as 2h"},
@@ -86,6 +87,7 @@ static const struct cli_option cron_options[] = {
 static const struct cli_option list_options[] = {
     {"state", 's', "STATE", "only this state"},
     {"name", 'n', "NAME", "only jobs of this name"},
+    {"array", 0, "JOB", "the elements of this array; without it, an array is one line"},
     {"limit", 'l', "COUNT", "at most so many, newest first (default 50)"},
     {"ids", 0, NULL, "print only ids"},
     {0},

@@ -32,18 +32,39 @@ int cli_get_job(struct cli *c, const char *id, json_t **ret, struct err *err)
 	return client_call(c->client, "GET", path, NULL, NULL, ret, err);
 }
 
+/* "12 of 100: 3 running, 8 completed, 1 failed" */
+static void elements_text(const json_t *elements, char *ret, size_t cap)
+{
+	static const char *const words[] = {"queued",	 "starting", "running",
+					    "completed", "failed",   "cancelled"};
+	int64_t count = cli_int(elements, "count"), pending = cli_int(elements, "pending");
+	size_t len =
+	    (size_t)snprintf(ret, cap, "%lld of %lld", (long long)(count - pending), (long long)count);
+	const char *comma = ":";
+	for (size_t i = 0; i < ARRAY_LEN(words) && len < cap; i++) {
+		if (!cli_int(elements, words[i]))
+			continue;
+		len += (size_t)snprintf(ret + len, cap - len, "%s %lld %s", comma,
+					(long long)cli_int(elements, words[i]), words[i]);
+		comma = ",";
+	}
+}
+
 static json_t *job_row(const json_t *job)
 {
 	const json_t *spec = json_object_get(job, "spec"),
 		     *percent = json_object_get(json_object_get(job, "progress"), "percent");
 	const char *state = cli_str(job, "state");
-	char age[32], progress[32] = "", took[32] = "";
+	char age[32], progress[120] = "", took[32] = "";
 	cli_format_age(cli_int(job, "created_ms"), age);
 	int64_t start = cli_int(job, "running_ms"),
 		end = cli_int(job, "ended_ms") ? cli_int(job, "ended_ms") : cli_now_ms();
 	if (start)
 		cli_format_span(end - start, took);
-	if (!strcmp(state, "running") && json_is_number(percent) && json_number_value(percent) >= 0)
+	const json_t *elements = json_object_get(job, "elements");
+	if (elements)
+		elements_text(elements, progress, sizeof(progress));
+	else if (!strcmp(state, "running") && json_is_number(percent) && json_number_value(percent) >= 0)
 		snprintf(progress, sizeof(progress), "%.0f %%", json_number_value(percent));
 	else if (strcmp(state, "completed"))
 		snprintf(progress, sizeof(progress), "%s", cli_str(job, "reason"));
@@ -62,7 +83,7 @@ int cmd_jobs_list(struct cli *c, const struct cli_args *a, struct err *err)
 	size_t i;
 	const json_t *job;
 	buf_printf(&path, "/api/v1/jobs?limit=%s", limit ? limit : "50");
-	static const char *const filters[] = {"state", "name"};
+	static const char *const filters[] = {"state", "name", "array"};
 	for (size_t k = 0; k < ARRAY_LEN(filters); k++) {
 		if (!cli_opt(a, filters[k]))
 			continue;
@@ -132,7 +153,14 @@ int cmd_jobs_describe(struct cli *c, const struct cli_args *a, struct err *err)
 	print_field("reason", cli_str(job, "reason"));
 	print_field("message", cli_str(job, "message"));
 	print_field("progress", cli_str(progress, "text"));
-	printf("%-12s%lld\n", "attempt", (long long)cli_int(job, "attempt"));
+	const json_t *elements = json_object_get(job, "elements");
+	char counts[120] = "";
+	if (elements)
+		elements_text(elements, counts, sizeof(counts));
+	else
+		printf("%-12s%lld\n", "attempt", (long long)cli_int(job, "attempt"));
+	print_field("elements", counts);
+	print_field("array", cli_str(job, "array_id"));
 	print_field("user", cli_str(job, "user"));
 	print_time("submitted", cli_int(job, "created_ms"));
 	print_time("running", cli_int(job, "running_ms"));
@@ -333,7 +361,38 @@ int cmd_jobs_cancel(struct cli *c, const struct cli_args *a, struct err *err)
 	return for_each_job(c, a, "POST", "/cancel", "cancelling", err);
 }
 
+/* A page of an array's elements at a time, until there are none. */
+static int delete_elements(struct cli *c, const json_t *array, struct err *err)
+{
+	CLEANUP(free) char *path = mem_printf("/api/v1/jobs?limit=1000&array=%s", cli_str(array, "id"));
+	for (;;) {
+		CLEANUP(json) json_t *list = NULL;
+		size_t i;
+		const json_t *job;
+		int r = client_call(c->client, "GET", path, NULL, NULL, &list, err);
+		if (r < 0 || !json_array_size(json_object_get(list, "data")))
+			return r;
+		json_array_foreach(json_object_get(list, "data"), i, job)
+		{
+			char key[33];
+			cli_new_key(key);
+			CLEANUP(free) char *element = job_path(cli_str(job, "id"), "");
+			r = client_call(c->client, "DELETE", element, NULL, key, NULL, err);
+			if (r < 0)
+				return r;
+		}
+	}
+}
+
 int cmd_jobs_delete(struct cli *c, const struct cli_args *a, struct err *err)
 {
+	for (int i = 0; i < a->count; i++) {
+		CLEANUP(json) json_t *job = NULL;
+		int r = cli_get_job(c, a->positional[i], &job, err);
+		if (r >= 0 && json_object_get(job, "elements"))
+			r = delete_elements(c, job, err);
+		if (r < 0)
+			return r;
+	}
 	return for_each_job(c, a, "DELETE", "", "deleted", err);
 }

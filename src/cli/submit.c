@@ -45,6 +45,31 @@ static int put_flag(json_t *spec, const char *field, const char *flag, char kind
 					    : err_set(err, ERR_INVALID, "--%s is not valid UTF-8 text", flag);
 }
 
+/* "100" or "100%8". */
+static int put_array(json_t *spec, const char *value, struct err *err)
+{
+	char *end = NULL;
+	if (!value)
+		return 0;
+	json_t *array = json_object();
+	json_object_set_new(spec, "array", array);
+	long long count = strtoll(value, &end, 10), most = 0;
+	bool is_whole = *value >= '0' && *value <= '9';
+	if (is_whole && *end == '%') {
+		const char *text = end + 1;
+		is_whole = *text >= '0' && *text <= '9';
+		most = strtoll(text, &end, 10);
+		json_object_set_new(array, "max_running", json_integer(most));
+	}
+	if (!is_whole || *end)
+		return err_set(
+		    err, ERR_INVALID,
+		    "--array needs a count, or a count and the most at a time: 100 or 100%%8, not '%s'",
+		    value);
+	json_object_set_new(array, "count", json_integer(count));
+	return 0;
+}
+
 /* A point in time, or a duration from now. */
 static int put_time(json_t *spec, const struct cli_args *a, const char *flag, const char *field,
 		    struct err *err)
@@ -140,6 +165,8 @@ static int spec_from_flags(const struct cli_args *a, json_t **ret, struct err *e
 		r = put_time(spec, a, "start-after", "start_after", err);
 	if (r >= 0)
 		r = put_time(spec, a, "deadline", "deadline", err);
+	if (r >= 0)
+		r = put_array(spec, cli_opt(a, "array"), err);
 	if (r >= 0)
 		*ret = STEAL(spec);
 	return r;

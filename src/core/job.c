@@ -79,6 +79,17 @@ static json_t *exit_format(const struct job *job)
 			 fail_word(job->fail));
 }
 
+/* What is not made yet is pending. */
+static json_t *elements_format(const struct job *job)
+{
+	json_t *j = json_pack("{s:I, s:I}", "count", (json_int_t)job->spec.array.count, "pending",
+			      (json_int_t)(job->spec.array.count - job->elements.made));
+	for (int s = 0; s < JOB_STATE_COUNT; s++)
+		json_object_set_new(j, job_state_word((enum job_state)s),
+				    json_integer(job->elements.by_state[s]));
+	return j;
+}
+
 json_t *job_format(const struct job *job)
 {
 	json_t *j = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:b}", "id", job->id,
@@ -100,6 +111,12 @@ json_t *job_format(const struct job *job)
 	json_object_set_new(j, "progress", progress_format(&job->progress));
 	json_object_set_new(j, "output_uri", json_string(job->output_uri));
 	json_object_set_new(j, "spec", job_spec_format(&job->spec));
+	if (job->array_id[0]) {
+		json_object_set_new(j, "array_id", json_string(job->array_id));
+		json_object_set_new(j, "array_index", json_integer(job->array_index));
+	}
+	if (job->spec.array.count)
+		json_object_set_new(j, "elements", elements_format(job));
 	return j;
 }
 

@@ -38,6 +38,7 @@ bool job_state_may_move(enum job_state from, enum job_state to); /* the one tabl
 	X(FAIL_HUNG, "hung", 1)		      /* hang_timeout passed without a sign of life */               \
 	X(FAIL_PLATFORM, "platform", 1)	      /* our own fault: disk full, runtime broken */                 \
 	X(FAIL_DEPENDENCY, "dependency", 0)   /* a job that it was to start after ended otherwise */         \
+	X(FAIL_ELEMENTS, "elements", 0)	      /* of an array: some of its elements failed */                 \
 	X(FAIL_CANCELLED, "cancelled", 0)
 enum fail_class {
 #define FAIL_ENUM(code, word, retried) code,
@@ -91,7 +92,14 @@ struct job_store {
 	char **write; /* fds:// addresses of buckets, folders and objects */
 };
 
-#define JOB_TASKS_MAX 64  /* of one job */
+#define JOB_TASKS_MAX 64     /* of one job */
+#define JOB_ARRAY_MAX 100000 /* elements of one array */
+/* Many jobs of one specification, that differ in CLOUDML_ARRAY_INDEX. */
+struct job_array {
+	int64_t count;	     /* 0 = not an array */
+	int64_t max_running; /* unfinished elements at a time; 0 = as many as there is room for */
+};
+
 #define JOB_LABELS_MAX 16 /* that one job may ask of a node */
 /* Is 'label' a "key=value" that a node may have? 'what' names it in the error. ERR_INVALID. */
 int job_label_check(const char *what, const char *label, struct err *err);
@@ -129,6 +137,7 @@ struct job_spec {
 	int64_t max_processes;	  /* pids limit, default 1024 */
 	enum network_mode network;
 	struct job_store store;
+	struct job_array array;
 };
 void job_spec_init(struct job_spec *s); /* the defaults */
 void job_spec_done(struct job_spec *s);
@@ -180,6 +189,13 @@ struct job {
 	int exit_signal;     /* 0 = none */
 	enum fail_class fail;
 	struct progress progress; /* not durable */
+	/* Of an element: its array and its index in it, from 0; "" = it is none. */
+	char array_id[16];
+	int64_t array_index;
+	/* Of an array: how many elements were made, and how many of them are in each state. */
+	struct job_elements {
+		int64_t made, by_state[JOB_STATE_COUNT];
+	} elements;
 	/* fds://ORG/jobs/ID/output/ : stable over attempts */
 	char output_uri[256];
 };

@@ -83,7 +83,9 @@ static const char *const fail_words[] = {
 	X("network", FIELD_WORD, network, .words = network_words,                                            \
 	  .about = "'egress' for outgoing traffic only, 'none' for no network.")                             \
 	X("store", FIELD_GROUP, store, .group = store_fields,                                                \
-	  .about = "What the program may write in the store beside its own places.")
+	  .about = "What the program may write in the store beside its own places.")                         \
+	X("array", FIELD_GROUP, array, .group = array_fields,                                                \
+	  .about = "Many jobs of this specification: count, max_running.")
 
 static const struct field backoff_fields[] = {{.key = "initial",
 					       .type = FIELD_DURATION,
@@ -136,6 +138,21 @@ static const struct field store_fields[] = {
      .cap = 1200,
      .check = spec_check_uri,
      .about = "Addresses (fds://) of the organisation's buckets, folders and objects."},
+    {.key = NULL}};
+
+static const struct field array_fields[] = {
+    {.key = "count",
+     .type = FIELD_INT,
+     .offset = offsetof(struct job_array, count),
+     .min = 1,
+     .max = JOB_ARRAY_MAX,
+     .about = "How many elements; each finds its number, from 0, in CLOUDML_ARRAY_INDEX."},
+    {.key = "max_running",
+     .type = FIELD_INT,
+     .offset = offsetof(struct job_array, max_running),
+     .min = 1,
+     .max = JOB_ARRAY_MAX,
+     .about = "How many of them are unfinished jobs at a time; absent: as many as there is room for."},
     {.key = NULL}};
 
 static const struct field fields[] = {
@@ -218,6 +235,11 @@ static int check_whole(const struct job_spec *s, struct err *err)
 		return err_set(err, ERR_INVALID, "node_labels has more than %d items", JOB_LABELS_MAX);
 	if (strings_count(s->store.write) > JOB_WRITES_MAX)
 		return err_set(err, ERR_INVALID, "store.write has more than %d addresses", JOB_WRITES_MAX);
+	if (s->array.max_running && !s->array.count)
+		return err_set(err, ERR_INVALID, "array has 'max_running' without 'count'; say how many");
+	if (s->array.max_running > s->array.count)
+		return err_set(err, ERR_INVALID, "array: max_running %lld is above its count of %lld",
+			       (long long)s->array.max_running, (long long)s->array.count);
 	if (s->deadline_ms && s->deadline_ms <= s->start_after_ms)
 		return err_set(err, ERR_INVALID,
 			       "deadline is not after start_after; give the job time to run");

@@ -164,7 +164,8 @@ void ctl_service_get(struct ctl *c, const struct principal *who, enum service_ki
 struct ctl_list_query {
 	enum service_kind kind; /* of services */
 	int state;		/* -1 = all; enum job_state or service_state */
-	const char *name;	/* NULL = all */
+	const char *name;	/* NULL = all; elements too */
+	const char *array;	/* of jobs: the elements of this one; NULL = what is no element */
 	int64_t before_seq;	/* newest first: seq < before_seq; 0 = from the newest */
 	int64_t limit;		/* 1 to 1000 */
 };

@@ -38,6 +38,8 @@ int submit_check(struct ctl *c, const struct principal *who, struct job_spec *sp
 		 struct err *err);
 /* Everything of a new job but its id and specification, which must be there. */
 void job_fill(struct ctl *c, const struct principal *who, struct job *job);
+/* The id that follows from a text which says what the job is: the same text, the same job. */
+void job_id_of(const char *text, char ret[16]);
 struct ctl_job *job_born(struct ctl *c, struct job *job); /* takes job; after the commit */
 
 #endif

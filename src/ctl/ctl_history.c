@@ -67,7 +67,8 @@ static void load_org(struct store_tx *tx, struct ctl *c, const char *org, int *r
 	*ret_status = store_job_list(tx, &q, &jobs, err);
 	for (size_t i = jobs.count; i-- > 0;) { /* oldest first */
 		const struct job *job = jobs.items[i];
-		history_add(c, org, job->spec.name, job->ended_ms - job->started_ms);
+		if (!job->spec.array.count)
+			history_add(c, org, job->spec.name, job->ended_ms - job->started_ms);
 	}
 	store_jobs_done(&jobs);
 }

@@ -86,8 +86,11 @@ struct ctl_job {
 	struct job *job;
 	struct ctl_want want;
 	struct list dirty;
-	struct list waiters; /* for a cancel */
-	struct list waits;   /* for the ends of other jobs (ctl_depend.c) */
+	struct list elements, by_array; /* of an array: its live ones, and its place among the arrays */
+	struct list in_array;		/* of an element */
+	bool is_short;			/* of an array: a quota keeps it from making elements */
+	struct list waiters;		/* for a cancel */
+	struct list waits;		/* for the ends of other jobs (ctl_depend.c) */
 	size_t waits_open;
 	char waits_broken[400]; /* which end was not the one it waited for; "" = none */
 	struct ctl_timer again, notice;
@@ -172,6 +175,7 @@ struct ctl {
 	struct map *upstreams; /* id of a job → who waits for its end (ctl_depend.c) */
 	struct map *crons;     /* id → struct ctl_cron */
 	struct list ops, watches;
+	struct list arrays; /* live ones */
 	struct sched *sched;
 	uint64_t ends;	     /* of tasks, seen so far */
 	struct map *history; /* "ORG\nNAME" -> struct history */
@@ -228,6 +232,17 @@ void depend_end(struct ctl_job *cj);			     /* it waits no more */
 void depend_tell(struct ctl *c, const struct job *ended);    /* to who waits for it */
 const struct job *depend_who(struct ctl *c, const char *id); /* one that waits for it; NULL = none */
 void depend_advance(struct ctl_job *cj);
+
+void job_array_move(struct ctl_job *cj, enum job_state to, const char *reason, const char *message);
+void job_array_end(struct ctl_job *cj, const struct task_status *end);
+
+/* ctl_array.c */
+void array_advance(struct ctl_job *cj);
+void array_show(struct ctl_job *cj);			    /* its progress */
+void array_join(struct ctl_job *cj);			    /* an element of an array, when it is one */
+void array_tell(struct ctl_job *cj, enum job_state before); /* an element has moved */
+void arrays_wake(struct ctl *c, const char *org);
+int64_t array_live(const struct job *job); /* elements */
 
 int64_t job_event_make(struct event *e, const char *subject, int64_t time_ms, const char *reason,
 		       const char *actor, const char *fmt, ...) __attribute__((format(printf, 6, 7)));

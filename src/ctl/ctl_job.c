@@ -112,11 +112,19 @@ struct ctl_job *job_adopt(struct ctl *c, struct job *job)
 	list_init(&cj->dirty);
 	list_init(&cj->waiters);
 	list_init(&cj->waits);
+	list_init(&cj->elements);
+	list_init(&cj->in_array);
+	list_init(&cj->by_array);
 	cj->again = (struct ctl_timer){.fn = again_due, .arg = cj};
 	cj->notice = (struct ctl_timer){.fn = notice_due, .arg = cj};
 	map_set(c->jobs, job->id, cj);
 	want_init(&cj->want, c, &want_ops);
 	cj->want.id = job->id;
+	array_join(cj);
+	if (job->spec.array.count) {
+		list_append(&c->arrays, &cj->by_array);
+		array_show(cj);
+	}
 	quota_count(c, job->org, job->user, 1);
 	deadline_read(cj);
 	backoff_read(cj);
@@ -134,7 +142,12 @@ void job_drop(struct ctl_job *cj)
 	gang_forget(cj);
 	want_move(&cj->want, WANT_NOWHERE);
 	quota_count(c, cj->job->org, cj->job->user, -1);
+	arrays_wake(c, cj->job->org);
 	list_remove(&cj->dirty);
+	list_remove(&cj->in_array);
+	list_remove(&cj->by_array);
+	while (!list_empty(&cj->elements))
+		list_remove(cj->elements.next);
 	map_delete(c->jobs, cj->job->id);
 	job_free(cj->job);
 	free(cj);
@@ -187,6 +200,8 @@ void job_want_fill(struct ctl *c, const struct job *job, struct sched_item *ret)
 void job_place(struct ctl_job *cj)
 {
 	bool is_queued = cj->job->state == JOB_QUEUED && !cj->busy;
+	if (cj->job->spec.array.count)
+		return; /* its elements want something */
 	job_want_fill(cj->ctl, cj->job, &cj->want.item);
 	if (cj->job->state == JOB_STARTING || cj->job->state == JOB_RUNNING) {
 		want_move(&cj->want, WANT_PLACED);
@@ -212,9 +227,11 @@ static void row_copy(struct job *to, const struct job *from)
 {
 	struct job_spec spec = to->spec;
 	struct progress progress = to->progress;
+	struct job_elements elements = to->elements;
 	*to = *from;
 	to->spec = spec;
 	to->progress = progress;
+	to->elements = elements; /* elements may have moved meanwhile */
 }
 
 static void answer_waiters(struct ctl_job *cj)
@@ -241,11 +258,14 @@ static void move_apply(struct ctl_job *cj, const struct job_move *m)
 	struct ctl_counts *counts = ctl_counts_of(c, job->org);
 	counts->jobs[before]--;
 	counts->jobs[job->state]++;
-	if (job->state == JOB_COMPLETED)
+	array_tell(cj, before);
+	if (job->state == JOB_COMPLETED && !job->spec.array.count)
 		history_add(c, job->org, job->spec.name, job->ended_ms - job->started_ms);
 	if (before != job->state) {
 		deadline_read(cj);
 		job->progress = PROGRESS_NONE;
+		if (job->spec.array.count)
+			array_show(cj);
 	}
 	if (before == JOB_SUBMITTED)
 		depend_end(cj);
@@ -297,6 +317,10 @@ static void state_enter(struct job *job, enum job_state to, int64_t now_ms)
 		job->queued_ms = now_ms;
 		if (!job->attempt && job->spec.queue_timeout_ms)
 			job->deadline_ms = job->created_ms + job->spec.queue_timeout_ms;
+	} else if (job->spec.array.count && !job_state_is_terminal(to)) {
+		job->started_ms = job->started_ms ? job->started_ms : now_ms;
+		job->running_ms = to == JOB_RUNNING ? now_ms : 0;
+		return; /* its elements have deadlines, it has none */
 	} else if (to == JOB_STARTING) {
 		job->attempt++;
 		job->started_ms = now_ms;
@@ -375,6 +399,11 @@ void job_run(struct ctl_job *cj)
 	move_simple(cj, JOB_RUNNING, "running", "", "controller");
 }
 
+void job_array_move(struct ctl_job *cj, enum job_state to, const char *reason, const char *message)
+{
+	move_simple(cj, to, reason, message, "controller");
+}
+
 void job_start(struct ctl_job *cj)
 {
 	struct job_move *m = move_begin(cj, JOB_STARTING, "starting");
@@ -443,6 +472,17 @@ void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 	if (to == JOB_CANCELLED)
 		m->after.fail = FAIL_CANCELLED;
 	snprintf(m->after.message, sizeof(m->after.message), "%s", to == JOB_CANCELLED ? "" : end->message);
+	move_commit(m, "controller");
+}
+
+void job_array_end(struct ctl_job *cj, const struct task_status *end)
+{
+	enum job_state to = end->fail == FAIL_NONE	  ? JOB_COMPLETED
+			    : end->fail == FAIL_CANCELLED ? JOB_CANCELLED
+							  : JOB_FAILED;
+	struct job_move *m = move_begin(cj, to, end->fail == FAIL_NONE ? "completed" : fail_word(end->fail));
+	end_record(&m->after, end);
+	snprintf(m->after.message, sizeof(m->after.message), "%s", end->message);
 	move_commit(m, "controller");
 }
 
@@ -522,7 +562,9 @@ void job_advance(struct ctl_job *cj)
 		}
 		answer_waiters(cj);
 	}
-	if (job->state == JOB_SUBMITTED) {
+	if (job->spec.array.count && job->state != JOB_SUBMITTED) {
+		array_advance(cj);
+	} else if (job->state == JOB_SUBMITTED) {
 		if (ctl_now(cj->ctl) < cj->not_before_ms)
 			timer_set_earlier(cj->ctl, &cj->again, cj->not_before_ms);
 		else if (!queue_time_is_over(cj))

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/digest.h"
 #include "base/mem.h"
 #include "core/uri.h"
 #include "ctl/ctl_int.h"
@@ -85,6 +86,17 @@ int check_bucket(const char *what, const char *uri, const char *org, struct err 
 		return err_set(err, ERR_NOT_FOUND, "%s '%.200s' leaves the organisation; use fds://%s/…",
 			       what, uri, org);
 	return 0;
+}
+
+void job_id_of(const char *text, char ret[16])
+{
+	char hex[DIGEST_HEX_LEN + 1];
+	struct rng rng;
+	digest_of(text, strlen(text), hex);
+	hex[16] = 0;
+	rng_seed(&rng, strtoull(hex, NULL, 16));
+	ret[0] = 'j';
+	rng_id(&rng, ret + 1, 9);
 }
 
 /* Fills in the version that the catalogue has for it. */

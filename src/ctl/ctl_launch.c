@@ -49,6 +49,20 @@ static void set_strings(char ***to, char *const *value)
 	*to = value ? strings_copy(value) : NULL;
 }
 
+/* What an element finds in its environment beside what its specification says. */
+static void add_element(struct ctl *c, const struct job *job, char ***env)
+{
+	const struct ctl_job *array = job->array_id[0] ? map_get(c->jobs, job->array_id) : NULL;
+	if (!array)
+		return;
+	size_t count = strings_count(*env);
+	*env = mem_realloc(*env, (count + 4) * sizeof(**env));
+	(*env)[count] = mem_printf("CLOUDML_ARRAY_INDEX=%lld", (long long)job->array_index);
+	(*env)[count + 1] = mem_printf("CLOUDML_ARRAY_COUNT=%lld", (long long)array->job->spec.array.count);
+	(*env)[count + 2] = mem_printf("CLOUDML_ARRAY_JOB=%s", job->array_id);
+	(*env)[count + 3] = NULL;
+}
+
 int launch_job(struct ctl *c, const struct job *job, int64_t index, struct err *err)
 {
 	CLEANUP(task_spec) struct task_spec t;
@@ -70,6 +84,7 @@ int launch_job(struct ctl *c, const struct job *job, int64_t index, struct err *
 	set_strings(&t.command, s->command);
 	set_strings(&t.args, s->args);
 	set_strings(&t.env, s->env);
+	add_element(c, job, &t.env);
 	set(&t.prepare_command, s->prepare_command);
 	set(&t.finish_command, s->finish_command);
 	t.limits = s->limits;

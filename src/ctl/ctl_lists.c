@@ -13,6 +13,7 @@ struct list_call {
 	struct ctl_op op;
 	char org[CORE_NAME_MAX + 1];
 	char name[CORE_NAME_MAX + 8]; /* of the query, or the subject of events */
+	char array[CORE_NAME_MAX + 1];
 	struct store_list_query query;
 	int64_t after;
 	struct err refusal;
@@ -139,7 +140,13 @@ static int refused(const struct list_call *l, struct err *err)
 static int jobs_run(struct store_tx *tx, struct ctl_op *op, struct err *err)
 {
 	struct list_call *l = CONTAINER_OF(op, struct list_call, op);
+	CLEANUP(job) struct job *array = NULL;
 	int r = refused(l, err);
+	if (r >= 0 && l->array[0])
+		r = store_job_get(tx, l->org, l->array, &array, err);
+	if (array && !array->spec.array.count)
+		r = err_set(err, ERR_INVALID, "job '%s' is no array", l->array);
+	l->query.array = array ? array->id : NULL;
 	return r < 0 ? r : store_job_list(tx, &l->query, &l->jobs, err);
 }
 
@@ -150,6 +157,10 @@ void ctl_job_list(struct ctl *c, const struct principal *who, const struct ctl_l
 	l->op.run = jobs_run;
 	l->on_jobs = done;
 	take_query(l, q);
+	if (q->array && strlen(q->array) > CORE_NAME_MAX)
+		err_set(&l->refusal, ERR_NOT_FOUND, "there is no array '%.80s…'; the name is too long",
+			q->array);
+	snprintf(l->array, sizeof(l->array), "%.*s", CORE_NAME_MAX, q->array ? q->array : "");
 	ctl_op_submit(c, &l->op);
 }
 

@@ -29,6 +29,7 @@ void ctl_quota_set(struct ctl *c, const char *org, const struct quota *quota)
 	if (c->config.storage_limit)
 		c->config.storage_limit(c->config.storage_arg, org, &quota->storage);
 	ctl_want_schedule(c);
+	arrays_wake(c, org);
 	if (c->attached)
 		ctl_pump(c);
 }

@@ -126,7 +126,8 @@ struct store_list_query {
 	const char *org;
 	int state;		/* -1 = all */
 	enum service_kind kind; /* of services */
-	const char *name;	/* NULL = all */
+	const char *name;	/* NULL = all; elements too */
+	const char *array;	/* of jobs: the elements of this one; NULL = what is no element */
 	int64_t before_seq;	/* 0 = from the newest */
 	int64_t limit;		/* 1 to 1000; a page of large specifications has fewer, and more is true */
 };

@@ -231,8 +231,9 @@ static int purge_jobs(struct store_tx *tx, const char *org, struct err *err)
 	struct sql_stmt *st;
 	char ids[PURGE_ROWS][16];
 	size_t count = 0;
-	int r = sql_query(tx, &st, err, "SELECT id FROM jobs WHERE org = ? ORDER BY seq LIMIT ?", "sd", org,
-			  PURGE_ROWS);
+	int r =
+	    sql_query(tx, &st, err, "SELECT id FROM jobs WHERE org = ? ORDER BY array_id DESC, seq LIMIT ?",
+		      "sd", org, PURGE_ROWS);
 	while (r >= 0 && (r = sql_step(tx, st, err)) > 0)
 		sql_text(st, 0, ids[count++], sizeof(ids[0]));
 	for (size_t i = 0; r >= 0 && i < count; i++)

@@ -77,6 +77,15 @@ struct store {
 	struct err why; /* of failed */
 };
 
+/* store_arrays.c: what is kept beside the rows of arrays, changed by the transaction that changes a row. */
+int store_array_born(struct store_tx *tx, const struct job *job,
+		     struct err *err); /* array, element or neither */
+int store_array_moved(struct store_tx *tx, const char *array, const char *before, const char *after,
+		      struct err *err);
+int store_array_read(struct store_tx *tx, struct job *array, struct err *err);
+/* ERR_STATE while it has elements. */
+int store_array_delete(struct store_tx *tx, const char *org, const char *id, struct err *err);
+
 /* store_schema.c */
 int schema_version(void); /* the newest that this binary knows */
 int schema_migrate(struct store_tx *tx, int last, struct err *err);

@@ -13,7 +13,7 @@
 	"seq, id, org, user, spec, state, reason, message, version, attempt, cancel_requested, created_ms, " \
 	"queued_ms, "                                                                                        \
 	"started_ms, running_ms, ended_ms, deadline_ms, exit_code, exit_signal, fail, output_uri, "          \
-	"charged, retry_at_ms"
+	"charged, retry_at_ms, array_id, array_index"
 /* A list of words would be made into a table of its own with every statement. */
 #define JOB_LIVE "ended_ms = 0"
 
@@ -41,25 +41,29 @@ int store_job_insert_uncounted(struct store_tx *tx, struct job *job, struct buf 
 		CLEANUP(json) json_t *spec = job_spec_format(&job->spec);
 		json_write(spec, spec_text);
 	}
-	int r = sql_exec(
-	    tx, err,
-	    "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
-	    "attempt, cancel_requested, "
-	    "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
-	    "exit_signal, fail, "
-	    "output_uri, born) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-	    "ON CONFLICT DO NOTHING",
-	    "ssssssssidiiiiiiddssd", job->id, job->org, job->user, job->spec.name, buf_str(spec_text),
-	    job_state_word(job->state), job->reason, job->message, job->attempt, (int)job->cancel_requested,
-	    job->created_ms, job->queued_ms, job->started_ms, job->running_ms, job->ended_ms,
-	    job->deadline_ms, job->exit_code, job->exit_signal, fail_word(job->fail), job->output_uri,
-	    job->state == JOB_QUEUED ? 2 : 1);
+	int r = sql_exec(tx, err,
+			 "INSERT INTO jobs(id, org, user, name, spec, state, reason, message, version, "
+			 "attempt, cancel_requested, "
+			 "created_ms, queued_ms, started_ms, running_ms, ended_ms, deadline_ms, exit_code, "
+			 "exit_signal, fail, "
+			 "output_uri, born, array_id, array_index) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, "
+			 "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+			 "?) "
+			 "ON CONFLICT DO NOTHING",
+			 "ssssssssidiiiiiiddssdsi", job->id, job->org, job->user, job->spec.name,
+			 buf_str(spec_text), job_state_word(job->state), job->reason, job->message,
+			 job->attempt, (int)job->cancel_requested, job->created_ms, job->queued_ms,
+			 job->started_ms, job->running_ms, job->ended_ms, job->deadline_ms, job->exit_code,
+			 job->exit_signal, fail_word(job->fail), job->output_uri,
+			 job->state == JOB_QUEUED ? 2 : 1, job->array_id, job->array_index);
 	if (r == 0)
 		return err_set(err, ERR_EXISTS, "job '%s' exists already", job->id);
 	/* RETURNING would give each row a journal of its own, whose end is as dear as the transaction is
 	 * long. */
 	if (r > 0)
 		r = tx->ops->last_seq(tx, &job->seq, err);
+	if (r >= 0)
+		r = store_array_born(tx, job, err);
 	if (r < 0)
 		return r;
 	job->version = 1;
@@ -135,7 +139,9 @@ int store_job_update(struct store_tx *tx, const struct job *job, int64_t version
 	r = count_add(tx, org, before, -1, err);
 	if (r >= 0)
 		r = count_add(tx, org, after, 1, err);
-	return r < 0 ? r : account(tx, job, org, before, after, err);
+	if (r >= 0 && job->array_id[0])
+		r = store_array_moved(tx, job->array_id, before, after, err);
+	return r < 0 || job->spec.array.count ? r : account(tx, job, org, before, after, err);
 }
 
 /* The specification that was read last: neighbours often have the same one. */
@@ -185,6 +191,8 @@ static int job_read(struct sql_stmt *st, struct last_spec *last, struct job **re
 	sql_text(st, 20, job->output_uri, sizeof(job->output_uri));
 	job->charged = sql_column_int(st, 21);
 	job->retry_at_ms = sql_column_int(st, 22);
+	sql_text(st, 23, job->array_id, sizeof(job->array_id));
+	job->array_index = sql_column_int(st, 24);
 	job->progress = PROGRESS_NONE;
 	if (job_read_spec(st, 4, last, &job->spec, err) < 0 || job_state_parse(state, &job->state, err) < 0)
 		return err_set(err, ERR_INTERNAL, "the row of job '%s' cannot be read: %s", job->id,
@@ -224,6 +232,9 @@ static int jobs_read(struct store_tx *tx, struct sql_stmt *st, size_t limit, str
 	}
 	sql_reset(st);
 	buf_done(&last.text);
+	for (size_t i = 0; r >= 0 && i < ret->count; i++)
+		if (ret->items[i]->spec.array.count)
+			r = store_array_read(tx, ret->items[i], err);
 	if (r < 0)
 		store_jobs_done(ret);
 	return r < 0 ? r : 0;
@@ -256,9 +267,10 @@ int store_job_get(struct store_tx *tx, const char *org, const char *id, struct j
 
 /* One statement for each combination of filters, so that every one has its index. */
 static const char *const list_sql[2][2] = {
-    {"SELECT " JOB_COLUMNS " FROM jobs WHERE org = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+    {"SELECT " JOB_COLUMNS
+     " FROM jobs WHERE org = ?1 AND seq < ?2 AND array_id = ?4 ORDER BY seq DESC LIMIT ?3",
      "SELECT " JOB_COLUMNS
-     " FROM jobs WHERE org = ?1 AND seq < ?2 AND state = ?4 ORDER BY seq DESC LIMIT ?3"},
+     " FROM jobs WHERE org = ?1 AND seq < ?2 AND array_id = ?4 AND state = ?5 ORDER BY seq DESC LIMIT ?3"},
     {"SELECT " JOB_COLUMNS
      " FROM jobs WHERE org = ?1 AND seq < ?2 AND name = ?5 AND ?4 IS NULL ORDER BY seq DESC LIMIT ?3",
      "SELECT " JOB_COLUMNS
@@ -273,9 +285,10 @@ int store_job_list(struct store_tx *tx, const struct store_list_query *q, struct
 	int64_t limit = q->limit < 1 ? 1 : q->limit > 1000 ? 1000 : q->limit;
 	bool by_state = q->state >= 0 && q->state < JOB_STATE_COUNT;
 	const char *sql = list_sql[q->name != NULL][by_state];
-	const char *fmt = q->name ? "siiss" : by_state ? "siis" : "sii";
-	int r = sql_query(tx, &st, err, sql, fmt, q->org, before, limit + 1,
-			  by_state ? job_state_word((enum job_state)q->state) : NULL, q->name);
+	const char *word = by_state ? job_state_word((enum job_state)q->state) : NULL;
+	int r = q->name ? sql_query(tx, &st, err, sql, "siiss", q->org, before, limit + 1, word, q->name)
+			: sql_query(tx, &st, err, sql, by_state ? "siiss" : "siis", q->org, before, limit + 1,
+				    q->array ? q->array : "", word);
 	return r < 0 ? r : jobs_read(tx, st, (size_t)limit, ret, err);
 }
 
@@ -304,7 +317,9 @@ int store_job_delete(struct store_tx *tx, const char *org, const char *id, struc
 		return r;
 	if (!job_state_is_terminal(state))
 		return err_set(err, ERR_STATE, "job '%s' is %s; cancel it first", id, word);
-	r = sql_exec(tx, err, "DELETE FROM jobs WHERE id = ? AND org = ?", "ss", id, org);
+	r = store_array_delete(tx, org, id, err);
+	if (r >= 0)
+		r = sql_exec(tx, err, "DELETE FROM jobs WHERE id = ? AND org = ?", "ss", id, org);
 	if (r >= 0)
 		r = sql_exec(tx, err, "DELETE FROM events WHERE org = ? AND subject = ?", "ss", org, id);
 	if (r >= 0)

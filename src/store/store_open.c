@@ -109,6 +109,15 @@ static int expect_none(struct store_tx *tx, const char *what, const char *sql, s
 		       (long long)count, what);
 }
 
+/* Live elements of each array, all and by state: as they are counted, and as they are. */
+#define ARRAYS_COUNT                                                                                         \
+	"SELECT id, made - submitted - completed - failed - cancelled, queued, starting, running FROM "      \
+	"job_arrays WHERE made <> completed + failed + cancelled OR queued + starting + running > 0"
+#define ARRAYS_HAVE                                                                                          \
+	"SELECT array_id, count(*), sum(CASE state WHEN 'queued' THEN 1 ELSE 0 END), sum(CASE state WHEN "   \
+	"'starting' THEN 1 ELSE 0 END), sum(CASE state WHEN 'running' THEN 1 ELSE 0 END) FROM jobs WHERE "   \
+	"ended_ms = 0 AND array_id <> '' GROUP BY array_id"
+
 int store_check(struct store_tx *tx, struct err *err)
 {
 	int r = tx->ops->check(tx, err);
@@ -124,6 +133,14 @@ int store_check(struct store_tx *tx, struct err *err)
 		    "SELECT count(*) FROM (SELECT org, state, count(*) FROM jobs GROUP BY org, state EXCEPT "
 		    "SELECT org, state, count FROM job_counts) AS differing",
 		    err);
+	if (r >= 0)
+		r = expect_none(tx, "arrays that count their elements wrongly",
+				"SELECT count(*) FROM (" ARRAYS_COUNT " EXCEPT " ARRAYS_HAVE ") AS differing",
+				err);
+	if (r >= 0)
+		r = expect_none(tx, "arrays whose elements no counter counts",
+				"SELECT count(*) FROM (" ARRAYS_HAVE " EXCEPT " ARRAYS_COUNT ") AS differing",
+				err);
 	if (r >= 0)
 		r = expect_none(
 		    tx, "events without their job, model or cron",

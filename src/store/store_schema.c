@@ -110,6 +110,18 @@ static const char *const steps[] = {
 	"ALTER TABLE jobs ADD COLUMN retry_at_ms INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE jobs SET charged = attempt WHERE ended_ms = 0 AND state = 'queued';"
 	"UPDATE jobs SET charged = attempt - 1 WHERE ended_ms = 0 AND attempt > 0 AND state <> 'queued';",
+
+	/* 13: arrays. Lists go by array_id, which is '' for what is no element. */
+	"ALTER TABLE jobs ADD COLUMN array_id TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE jobs ADD COLUMN array_index INTEGER NOT NULL DEFAULT 0;"
+	"DROP INDEX jobs_by_org;"
+	"DROP INDEX jobs_by_state;"
+	"CREATE INDEX jobs_by_org ON jobs(org, array_id, seq);"
+	"CREATE INDEX jobs_by_state ON jobs(org, array_id, state, seq);"
+	"CREATE TABLE job_arrays(id TEXT PRIMARY KEY, made INTEGER NOT NULL DEFAULT 0, submitted INTEGER NOT NULL DEFAULT 0,"
+	"  queued INTEGER NOT NULL DEFAULT 0, starting INTEGER NOT NULL DEFAULT 0, running INTEGER NOT NULL DEFAULT 0,"
+	"  completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0)"
+	"  STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 

@@ -177,6 +177,7 @@ int store_usage_check(struct store_tx *tx, struct err *err)
 		r = expect_none(
 		    tx, "jobs run without their attempt",
 		    "SELECT count(*) FROM jobs j WHERE j.state IN ('starting', 'running') AND NOT "
+		    "EXISTS(SELECT 1 FROM job_arrays a WHERE a.id = j.id) AND NOT "
 		    "EXISTS(SELECT 1 FROM attempts a WHERE j.id = a.owner AND j.attempt = a.attempt AND "
 		    "a.stopped_ms = 0)",
 		    err);

@@ -360,7 +360,7 @@ static int check_running(struct store_tx *tx, const char *org, struct err *err)
 	if (r >= 0)
 		r = store_usage_query(tx, &q, &rows, err);
 	for (size_t i = 0; i < jobs.count; i++)
-		held += strcmp(jobs.items[i]->org, org) == 0 &&
+		held += strcmp(jobs.items[i]->org, org) == 0 && !jobs.items[i]->spec.array.count &&
 			(jobs.items[i]->state == JOB_STARTING || jobs.items[i]->state == JOB_RUNNING);
 	for (size_t i = 0; i < services.count; i++) {
 		const struct service *m = services.items[i];
@@ -375,6 +375,37 @@ static int check_running(struct store_tx *tx, const char *org, struct err *err)
 	if (r >= 0 && told != held)
 		return err_set(err, ERR_STATE, "%lld attempts of '%s' run, the accounting says %lld",
 			       (long long)held, org, (long long)told);
+	return r < 0 ? r : 0;
+}
+
+/* Each index exactly one job, which follows from the array's id; an ended array has no element that lives. */
+static int check_array(struct store_tx *tx, const struct job *array, struct err *err)
+{
+	struct store_list_query q = {.org = array->org, .state = -1, .array = array->id, .limit = 1000};
+	struct store_jobs l = {0};
+	int64_t seen[JOB_STATE_COUNT] = {0};
+	int r = store_job_list(tx, &q, &l, err);
+	for (size_t i = 0; r >= 0 && i < l.count; i++) {
+		seen[l.items[i]->state]++;
+		if (l.items[i]->array_index != (int64_t)(l.count - 1 - i))
+			r = err_set(err, ERR_STATE, "element %zu of '%s' has index %lld", l.count - 1 - i,
+				    array->id, (long long)l.items[i]->array_index);
+		if (r >= 0 && job_state_is_terminal(array->state) &&
+		    !job_state_is_terminal(l.items[i]->state))
+			r = err_set(err, ERR_STATE, "array '%s' has ended before '%s'", array->id,
+				    l.items[i]->id);
+	}
+	for (int s = 0; r >= 0 && s < JOB_STATE_COUNT; s++)
+		if (seen[s] != array->elements.by_state[s])
+			r = err_set(err, ERR_STATE, "array '%s' counts %lld elements %s, it has %lld",
+				    array->id, (long long)array->elements.by_state[s],
+				    job_state_word((enum job_state)s), (long long)seen[s]);
+	if (r >= 0 && (int64_t)l.count != array->elements.made)
+		r = err_set(err, ERR_STATE, "array '%s' has made %lld elements and has %zu", array->id,
+			    (long long)array->elements.made, l.count);
+	if (r >= 0 && array->state == JOB_COMPLETED && (int64_t)l.count != array->spec.array.count)
+		r = err_set(err, ERR_STATE, "array '%s' is completed with %zu elements", array->id, l.count);
+	store_jobs_done(&l);
 	return r < 0 ? r : 0;
 }
 
@@ -410,11 +441,17 @@ static int check_run(struct store_tx *tx, void *arg, struct err *err)
 		if (!found)
 			continue;
 		told_state(s, id, job->state);
-		if (job_state_is_terminal(job->state) && check_usage_of(tx, job, err) < 0)
+		if (!job->spec.array.count && job_state_is_terminal(job->state) &&
+		    check_usage_of(tx, job, err) < 0)
 			return -err->code;
 		if (check->is_settled && !job_state_is_terminal(job->state))
 			return err_set(err, ERR_STATE, "'%s' is still %s (%s: %s)", id,
 				       job_state_word(job->state), job->reason, job->message);
+		if (job->spec.array.count) {
+			if (check_array(tx, job, err) < 0)
+				return -err->code;
+			continue;
+		}
 		int64_t successes = sim_marks_of(s, id)->successes;
 		if (job->state == JOB_COMPLETED && successes != 1)
 			return err_set(err, ERR_STATE, "'%s' is completed but succeeded %lld times", id,

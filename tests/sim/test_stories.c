@@ -643,3 +643,73 @@ TEST(a_jump_of_the_wall_clock_kills_nothing)
 	sim_until_state(s, "a", JOB_COMPLETED);
 	sim_free(s);
 }
+
+static int64_t count_alive(struct sim *s)
+{
+	int64_t alive = 0;
+	const char *name;
+	void *value;
+	for (size_t i = 0; map_next(s->tasks, &i, &name, &value);)
+		alive += ((struct sim_task *)value)->is_alive;
+	return alive;
+}
+
+TEST(an_array_makes_its_elements_as_they_come_up)
+{
+	struct sim *s = sim_new();
+	int64_t most = 0;
+	sim_plan_set(s, "a", (struct sim_plan){.prepare_ms = 100, .run_ms = SEC});
+	struct sim_request q = sim_submit(s, "a", .cpu_milli = 100, .memory_bytes = GIB / 8,
+					  .more = "{\"array\": {\"count\": 40, \"max_running\": 3}}");
+	sim_note_told(s, q.id);
+	while (!job_state_is_terminal((enum job_state)sim_get(s, NULL, q.id).state)) {
+		int64_t live = count_alive(s);
+		most = live > most ? live : most;
+		sim_step(s);
+	}
+	EXPECT_STATE(s, "a", JOB_COMPLETED);
+	EXPECT_STATE(s, "a-0", JOB_COMPLETED);
+	EXPECT_STATE(s, "a-39", JOB_COMPLETED);
+	EXPECT_INT("a-40", sim_get(s, NULL, "a-40").err.code, ERR_NOT_FOUND);
+	assert_int_equal(most, 3);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(an_array_fails_when_an_element_does_and_its_followers_know)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_USER});
+	struct sim_request q = sim_submit(s, "a", .more = "{\"array\": {\"count\": 5}}");
+	sim_note_told(s, q.id);
+	sim_submit(s, "ok", .more = "{\"after\": [\"a\"]}");
+	sim_submit(s, "any", .more = "{\"after\": [\"a:any\"]}");
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_WHY(s, "a", "5 of 5 elements failed");
+	sim_until_state(s, "any", JOB_COMPLETED);
+	sim_until_state(s, "ok", JOB_FAILED);
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}
+
+TEST(a_cancel_of_an_array_reaches_every_element_over_a_restart)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = -1});
+	struct sim_request q =
+	    sim_submit(s, "a", .more = "{\"array\": {\"count\": 100000, \"max_running\": 4}}");
+	sim_note_told(s, q.id);
+	sim_until_state(s, "a-0", JOB_RUNNING);
+	assert_int_equal(sim_cancel(s, NULL, "a").err.code, 0);
+	sim_crash(s);
+	sim_start(s);
+	sim_until_state(s, "a", JOB_CANCELLED);
+	EXPECT_STATE(s, "a-3", JOB_CANCELLED);
+	EXPECT_INT("a-4", sim_get(s, NULL, "a-4").err.code, ERR_NOT_FOUND);
+	EXPECT_INT("delete", sim_delete(s, NULL, "a").err.code, ERR_STATE); /* it has elements */
+	sim_until_idle(s, 600 * SEC);
+	sim_check_settled(s);
+	sim_free(s);
+}

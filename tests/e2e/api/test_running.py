@@ -53,6 +53,19 @@ def log(job, query=""):
     return answer.body
 
 
+class Arrays(unittest.TestCase):
+    def test_every_element_runs_once_and_knows_its_number(self):
+        array = submit('echo "$CLOUDML_ARRAY_INDEX of $CLOUDML_ARRAY_COUNT in $CLOUDML_ARRAY_JOB"; exit "$CLOUDML_ARRAY_INDEX"',
+                       name="numbered", array={"count": 3, "max_running": 2})
+        self.assertEqual(log(array, "?follow=1"), b"")  # it has none of its own, and ends with its elements
+        ended = wait_for(array, *ENDED)
+        self.assertEqual((ended["state"], ended["exit"]["class"]), ("failed", "elements"))
+        elements = server.get(f"/api/v1/jobs?array={array}").json["data"]
+        self.assertEqual([e["exit"]["code"] for e in elements], [2, 1, 0])
+        for number in range(3):
+            self.assertEqual(log(f"numbered-{number}").decode(), f"{number} of 3 in {array}\n")
+
+
 class Logs(unittest.TestCase):
     def test_a_follower_gets_every_byte_over_the_end_of_the_task(self):
         job = submit("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; sleep 1; printf 'last \\377 bytes'")

@@ -68,16 +68,24 @@ class Day:
         cron = self.insist("POST", "/crons", {"name": name("cron"), "schedule": "0 0 1 1 *", "job": storm.spec(name("cron"))},
                            name("cron"), {201})
         self.insist("DELETE", f"/crons/{cron['name']}", None, name("uncron"), {204})
+        array = self.insist("POST", "/jobs", storm.spec(name("many"), 0.1) | {"array": {"count": 3, "max_running": 2}}, name("many"), {201})
         self.wait_state(batch[1]["id"], "running")
         self.insist("POST", f"/jobs/{batch[1]['id']}/cancel", None, name("cancel"), {202})
         self.cancelled = {batch[1]["id"]}
-        for job in (single["id"], batch[0]["id"], batch[1]["id"]):
+        for job in (single["id"], batch[0]["id"], batch[1]["id"], array["id"]):
             self.wait_state(job, *platform.JOB_ENDS)
+        for element in self.insist("GET", f"/jobs?array={array['id']}", None, None, {200})["data"]:
+            self.acknowledged[element["name"]] = element["id"]
 
 
 class Failpoints(unittest.TestCase):
     def setUp(self):
         self.server = storm.Server()
+
+    def elements_of(self, array):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        self.addCleanup(connection.close)
+        return self.server.call(connection, "GET", f"/jobs?array={array}")[1]["data"]
 
     def test_a_kill_at_each_of_them_loses_and_doubles_nothing(self):
         points, left = failpoints(), []
@@ -96,6 +104,11 @@ class Failpoints(unittest.TestCase):
                     self.server.wait()
                     self.assertTrue(self.server.start(), self.server.platform.log()[-2000:])
                 jobs = storm.settle(self.server)
+                for array in [j for j in jobs.values() if "elements" in j]:
+                    del jobs[array["id"]]
+                    elements = self.elements_of(array["id"])
+                    self.assertEqual([e["array_index"] for e in elements], [2, 1, 0])
+                    jobs |= {e["id"]: e for e in elements}
                 if not self.server.token_taken:
                     left.append(point)
                 self.server.kill()

@@ -65,6 +65,91 @@ TEST(a_move_needs_the_version_the_attempt_and_a_live_row)
 	IN_STORE(guards);
 }
 
+static struct job *element_of(const struct job *array, int64_t index, const char *id)
+{
+	struct job *job = fixture_job(id, "many");
+	job->state = JOB_QUEUED;
+	memcpy(job->array_id, array->id, sizeof(job->array_id));
+	job->array_index = index;
+	return job;
+}
+
+static int array_rows(struct store_tx *tx, void *arg, struct err *err)
+{
+	CLEANUP(job) struct job *array = fixture_job("ja", "many");
+	CLEANUP(job) struct job *other = fixture_job("jb", "other");
+	array->spec.array.count = 3;
+	EXPECT_OK(store_job_insert(tx, array, err), err);
+	EXPECT_OK(store_job_insert(tx, other, err), err);
+	CLEANUP(job) struct job *first = element_of(array, 0, "j0");
+	CLEANUP(job) struct job *second = element_of(array, 1, "j1");
+	CLEANUP(job) struct job *read = NULL;
+	EXPECT_OK(store_job_insert(tx, first, err), err);
+	EXPECT_OK(store_job_insert(tx, second, err), err);
+	first->version = 2;
+	first->state = JOB_CANCELLED;
+	first->ended_ms = 2000;
+	EXPECT_OK(store_job_update(tx, first, 1, err), err);
+	EXPECT_OK(store_job_get(tx, "default", "ja", &read, err), err);
+	assert_int_equal(read->elements.made, 2);
+	assert_int_equal(read->elements.by_state[JOB_QUEUED], 1);
+	assert_int_equal(read->elements.by_state[JOB_CANCELLED], 1);
+	struct store_jobs page = {0};
+	struct store_list_query q = {.org = "default", .state = -1, .limit = 10};
+	EXPECT_OK(store_job_list(tx, &q, &page, err), err);
+	assert_int_equal(page.count, 2);
+	assert_string_equal(page.items[0]->id, "jb");
+	store_jobs_done(&page);
+	q.array = "ja";
+	EXPECT_OK(store_job_list(tx, &q, &page, err), err);
+	assert_int_equal(page.count, 2);
+	assert_string_equal(page.items[0]->id, "j1");
+	assert_int_equal(page.items[0]->array_index, 1);
+	store_jobs_done(&page);
+	q.state = JOB_CANCELLED;
+	EXPECT_OK(store_job_list(tx, &q, &page, err), err);
+	assert_int_equal(page.count, 1);
+	store_jobs_done(&page);
+	EXPECT_OK(store_check(tx, err), err);
+	array->version = 2;
+	array->state = JOB_CANCELLED;
+	array->ended_ms = 3000;
+	EXPECT_OK(store_job_update(tx, array, 1, err), err);
+	EXPECT_OK(store_job_delete(tx, "default", "j0", err), err);
+	EXPECT_ERR(store_job_delete(tx, "default", "ja", err), ERR_STATE, err, "has elements");
+	*err = ERR_INIT;
+	return store_check(tx, err); /* an ended element that is gone stays counted */
+}
+
+TEST(an_array_counts_its_elements_in_their_transactions)
+{
+	IN_STORE(array_rows);
+}
+
+static int next_element(struct store_tx *tx, void *arg, struct err *err)
+{
+	CLEANUP(job) struct job *array = fixture_job("ja", "many");
+	array->spec.array.count = 3;
+	EXPECT_OK(store_job_insert(tx, array, err), err);
+	CLEANUP(job) struct job *late = element_of(array, 1, "j1");
+	EXPECT_ERR(store_job_insert(tx, late, err), ERR_CONFLICT, err, "not the next one");
+	return 0;
+}
+
+static int roll_back(struct store_tx *tx, void *arg, struct err *err)
+{
+	int r = next_element(tx, arg, err);
+	return r < 0 ? r : err_set(err, ERR_STATE, "undone");
+}
+
+TEST(elements_are_made_in_the_order_of_their_indexes)
+{
+	struct err err = ERR_INIT;
+	struct store *s = fixture_open(":memory:");
+	EXPECT_ERR(store_run(s, roll_back, NULL, &err), ERR_STATE, &err, "undone");
+	store_close(s);
+}
+
 static int budget(struct store_tx *tx, void *arg, struct err *err)
 {
 	CLEANUP(job) struct job *job = fixture_job("j1", "a");
