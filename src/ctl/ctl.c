@@ -267,7 +267,8 @@ static struct ctl *ctl_alloc(const struct ctl_config *config)
 	c->history = map_new(free);
 	c->sched = sched_new();
 	ctl_nodes_update(c);
-	struct list *lists[] = {&c->ops, &c->arrays, &c->watches, &c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
+	struct list *lists[] = {&c->ops,	&c->arrays,	    &c->watches,
+				&c->dirty_jobs, &c->dirty_services, &c->dirty_tasks};
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		list_init(lists[i]);
 	c->schedule = (struct ctl_timer){.fn = on_schedule_due, .arg = c};

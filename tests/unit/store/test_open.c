@@ -94,6 +94,17 @@ static int read_older(struct store_tx *tx, void *schema, struct err *err)
 	return store_check(tx, err);
 }
 
+/* PostgreSQL keeps the lock of a session that was closed until its process has ended. */
+static int open_again(const char *path, struct store **ret, struct err *err)
+{
+	int r;
+	do {
+		*err = ERR_INIT;
+		r = store_open(fixture_config(path, NULL), ret, err);
+	} while (r == -ERR_CONFLICT && fixture_is_postgres());
+	return r;
+}
+
 TEST(a_store_of_any_older_schema_is_brought_forward_with_what_is_in_it)
 {
 	for (int schema = 1; schema < schema_version(); schema++) {
@@ -106,10 +117,10 @@ TEST(a_store_of_any_older_schema_is_brought_forward_with_what_is_in_it)
 		EXPECT_OK(store_open_at(fixture_config(path, NULL), schema, &s, &err), &err);
 		EXPECT_OK(store_run(s, fill_older, arg, &err), &err);
 		store_close(s);
-		EXPECT_OK(store_open(fixture_config(path, NULL), &s, &err), &err);
+		EXPECT_OK(open_again(path, &s, &err), &err);
 		EXPECT_OK(store_run(s, read_older, arg, &err), &err);
 		store_close(s);
-		EXPECT_OK(store_open(fixture_config(path, NULL), &s, &err), &err); /* and only once */
+		EXPECT_OK(open_again(path, &s, &err), &err); /* and only once */
 		store_close(s);
 	}
 }
