@@ -13,6 +13,8 @@
 
 #define FORMAT_1 "cloudml-objects 1\n"
 #define FORMAT_2 "cloudml-objects 2\n"
+#define LOCK_WAIT_MS 2000
+#define LOCK_STEP_MS 10
 
 static void threads_stop(struct blobs *b)
 {
@@ -166,6 +168,20 @@ static int sync_data_folder(const char *data_folder, struct err *err)
 	return fd_sync(fd, err);
 }
 
+/* A server that was killed may hold its lock for a moment longer: a child that it was just starting has the
+ * descriptor until it executes its program. */
+static int take_lock(struct blobs *b, struct err *err)
+{
+	for (int waited_ms = 0;; waited_ms += LOCK_STEP_MS) {
+		int r = fd_lock_file(b->root_fd, "lock", false, err);
+		if (r != -ERR_CONFLICT)
+			return r;
+		if (waited_ms >= LOCK_WAIT_MS)
+			return err_set(err, ERR_CONFLICT, "another server uses '%s'; stop it first", b->root);
+		usleep(LOCK_STEP_MS * 1000);
+	}
+}
+
 static int open_parts(struct blobs *b, const char *data_folder, bool *ret_old, struct err *err)
 {
 	b->root = mem_printf("%s/objects", data_folder);
@@ -177,9 +193,7 @@ static int open_parts(struct blobs *b, const char *data_folder, bool *ret_old, s
 	b->root_fd = open(b->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->root_fd < 0)
 		return err_sys(err, errno, "cannot open '%s'", b->root);
-	r = fd_lock_file(b->root_fd, "lock", false, err);
-	if (r == -ERR_CONFLICT)
-		return err_set(err, ERR_CONFLICT, "another server uses '%s'; stop it first", b->root);
+	r = take_lock(b, err);
 	if (r < 0)
 		return r;
 	b->lock_fd = r;
