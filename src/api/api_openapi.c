@@ -152,6 +152,10 @@ static const struct {
      "\"type\":\"array\",\"minItems\":1,\"maxItems\":10000,\"items\":{\"type\":\"object\",\"required\":["
      "\"number\",\"etag\"],\"properties\":{\"number\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"}}}"
      "}}}"},
+    {"CopySource",
+     "{\"type\":\"object\",\"required\":[\"bucket\",\"key\"],\"additionalProperties\":false,\"properties\":{"
+     "\"bucket\":{\"type\":\"string\"},\"key\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
+     "\"move\":{\"type\":\"boolean\"}}}"},
     {"Removals",
      "{\"type\":\"object\",\"required\":[\"objects\"],\"additionalProperties\":false,\"properties\":{"
      "\"objects\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":1000,\"items\":{\"type\":\"object\","
@@ -175,7 +179,7 @@ static const struct {
     {"StoredObject",
      "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"prefix\":{\"type\":"
      "\"string\"},\"size\":{\"type\":\"integer\"},\"etag\":{\"type\":\"string\"},\"modified_ms\":{"
-     "\"type\":\"integer\"}}}"},
+     "\"type\":\"integer\"},\"version\":{\"type\":\"string\"}}}"},
     {"Org",
      "{\"type\":\"object\",\"required\":[\"name\",\"state\"],\"properties\":{\"name\":{\"type\":\"string\"},"
      "\"description\":{\"type\":\"string\"},\"state\":{\"enum\":[\"active\",\"deleting\"]},\"created_ms\":{"

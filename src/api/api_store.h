@@ -33,6 +33,9 @@ struct store_call {
 	bool is_ours;
 	int64_t part; /* number */
 	struct blob_parts parts;
+	/* copies; what is named by bucket and key is the target */
+	const char *from_bucket, *from_key;
+	bool moves;
 	/* buckets */
 	struct blob_bucket state;
 	int versioning; /* that is wished; -1 = as it is */
@@ -56,6 +59,8 @@ bool store_call_check(struct store_call *c);
 /* Pool works' ends: c->put was begun, its body is to come; what was put is whole, the answer is 201. */
 void store_call_receive(void *arg);
 void store_call_committed(void *arg);
+/* api_store_copy.c: the handler of POST store-copies. */
+void store_copy_post(struct http_exchange *x, void *app);
 /* version, is_latest, is_delete_marker. */
 void store_format_version(json_t *j, const struct blob_info *info);
 

@@ -227,6 +227,8 @@ static const struct http_param version_params[] = {{"version", "string", "instea
 const struct http_route api_store_bucket_routes[] = {
     {"GET", "/api/v1/store-objects/{bucket}/{key...}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_object_state,
      "store", "What is known of an object", version_params, NULL, "ObjectState", 200},
+    {"POST", "/api/v1/store-copies/{bucket}/{key...}", HTTP_MEMBER, HTTP_BODY_JSON, 16384, store_copy_post,
+     "store", "Copy or move an object inside the store", NULL, "CopySource", "StoredObject", 201},
     {"POST", "/api/v1/store-removals/{bucket}", HTTP_MEMBER, HTTP_BODY_JSON, 4 << 20, post_removals, "store",
      "Remove many objects or versions", NULL, "Removals", "RemovalsResult", 200},
     {"GET", "/api/v1/store-buckets/{bucket}", HTTP_VIEWER, HTTP_BODY_NONE, 0, get_bucket_state, "store",
