@@ -124,7 +124,7 @@ cli_run_fn cmd_cron_create, cmd_cron_list, cmd_cron_describe, cmd_cron_pause, cm
     cmd_cron_delete;
 cli_run_fn cmd_store_ls, cmd_store_cp, cmd_store_cat, cmd_store_rm, cmd_store_mb, cmd_store_credentials,
     cmd_store_stat, cmd_store_versioning, cmd_store_du, cmd_store_fsck, cmd_store_mount, cmd_store_unmount,
-    cmd_store_presign, cmd_store_sync, cmd_store_lifecycle;
+    cmd_store_presign, cmd_store_mv, cmd_store_sync, cmd_store_lifecycle;
 cli_run_fn cmd_org_create, cmd_org_list, cmd_org_describe, cmd_org_update, cmd_org_delete;
 cli_run_fn cmd_user_create, cmd_user_list, cmd_user_update, cmd_user_delete;
 cli_run_fn cmd_key_create, cmd_key_list, cmd_key_revoke, cmd_key_rotate;

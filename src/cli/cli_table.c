@@ -158,7 +158,12 @@ static const struct cli_option sync_options[] = {
     {"dry-run", 0, NULL, "only say what would be done"},
     {0},
 };
-static const struct cli_option copy_options[] = {{"recursive", 'R', NULL, "copy whole folders"}, {0}};
+static const struct cli_option copy_options[] = {
+    {"recursive", 'R', NULL, "copy whole folders"},
+    {"version", 0, "VERSION", "this version of the object, not the newest"},
+    {0},
+};
+static const struct cli_option move_options[] = {{"recursive", 'R', NULL, "move whole folders"}, {0}};
 static const struct cli_option remove_options[] = {
     {"recursive", 'R', NULL, "remove everything below the prefix"},
     {"version", 0, "VERSION", "only this version, for good"},
@@ -353,13 +358,22 @@ const struct cli_command cli_commands[] = {
      cmd_tensorboard_delete},
     {"store", "ls", "[URI]", "list buckets, or what is below an fds:// address", NULL, OPTIONS(ls_options), 0,
      1, cmd_store_ls},
-    {"store", "cp", "FROM TO", "copy between files and the store",
+    {"store", "cp", "FROM TO", "copy between files and the store, or inside the store",
      "Several files or pieces of a large one go at the same time. What was interrupted goes on where it was "
      "when "
      "an upload\n"
-     "of 32 MiB or more is repeated. A download appears under its name when its hash is the store's.",
+     "of 32 MiB or more is repeated. A download appears under its name when its hash is the store's.\n"
+     "Between two addresses the server copies, whatever the size; what cannot be copied is named, and the "
+     "others "
+     "go on.",
      OPTIONS(copy_options), 2, 2, cmd_store_cp},
-    {"store", "sync", "FROM TO", "copy a folder's changes to the store or from it",
+    {"store", "mv", "FROM TO", "move or rename objects inside the store",
+     "Each object is copied by the server and then goes; one that is written meanwhile is at both places. "
+     "Where "
+     "versions are\n"
+     "kept, those of the old name stay.",
+     OPTIONS(move_options), 2, 2, cmd_store_mv},
+    {"store", "sync", "FROM TO", "copy a folder's changes to the store, from it or inside it",
      "Copies what is missing, of another size or younger than what is there. Links are left alone. "
      "Downloaded files "
      "get the\n"

@@ -25,6 +25,7 @@ struct copy {
 	const char *folder;   /* root here */
 	struct store_uri uri; /* root there; its key is "" or ends in '/' */
 	struct map *there;    /* struct there; NULL = everything is copied */
+	const char *version;  /* of the one object that comes here; NULL = the newest */
 	bool is_dry;
 };
 
@@ -153,7 +154,7 @@ static int get_object(struct copy *c, const char *below, const json_t *entry, st
 		return 0;
 	}
 	r = make_folder_of(c, below, err);
-	return r < 0 ? r : transfers_down(c->transfers, c->uri.bucket, key, file, err);
+	return r < 0 ? r : transfers_down(c->transfers, c->uri.bucket, key, NULL, file, err);
 }
 
 /* ---- cp ---- */
@@ -191,7 +192,7 @@ static int copy_one(struct copy *c, const char *from, const char *to, bool up, s
 		return err_set(err, ERR_INVALID, "'%s' is a folder; copy it with --recursive", from);
 	bool into = stat(to, &st) == 0 && S_ISDIR(st.st_mode);
 	CLEANUP(free) char *file = mem_printf("%s%s%s", to, into ? "/" : "", into ? name : "");
-	return transfers_down(c->transfers, c->uri.bucket, c->uri.key, file, err);
+	return transfers_down(c->transfers, c->uri.bucket, c->uri.key, c->version, file, err);
 }
 
 static int copy_open(struct copy *c, const struct cli_args *a, bool *ret_up, struct err *err)
@@ -199,9 +200,8 @@ static int copy_open(struct copy *c, const struct cli_args *a, bool *ret_up, str
 	const char *from = a->positional[0], *to = a->positional[1];
 	*ret_up = store_is_uri(to);
 	c->cli->changed = json_array();
-	if (store_is_uri(from) == *ret_up)
-		return err_set(err, ERR_INVALID,
-			       "one of the two must be an fds:// address and the other a file here");
+	if (!store_is_uri(from) && !*ret_up)
+		return err_set(err, ERR_INVALID, "one of the two must be an fds:// address");
 	c->folder = *ret_up ? from : to;
 	int r = store_uri_parse(*ret_up ? to : from, &c->uri, err);
 	return r < 0 ? r : cli_connect(c->cli, err);
@@ -209,9 +209,13 @@ static int copy_open(struct copy *c, const struct cli_args *a, bool *ret_up, str
 
 int cmd_store_cp(struct cli *cli, const struct cli_args *a, struct err *err)
 {
-	struct copy c = {.cli = cli};
+	struct copy c = {.cli = cli, .version = cli_opt(a, "version")};
 	bool up;
+	if (store_is_uri(a->positional[0]) && store_is_uri(a->positional[1]))
+		return store_copy_across(cli, a, false, err);
 	int r = copy_open(&c, a, &up, err);
+	if (r >= 0 && c.version && (up || cli_opt(a, "recursive")))
+		r = err_set(err, ERR_INVALID, "--version names what is read of one object of the store");
 	if (r >= 0) {
 		c.transfers = transfers_new(cli, false);
 		r = cli_opt(a, "recursive") ? copy_tree(&c, a->positional[0], up, err)
@@ -295,6 +299,8 @@ static int note_all(struct copy *c, bool up, struct err *err)
 
 int cmd_store_sync(struct cli *cli, const struct cli_args *a, struct err *err)
 {
+	if (store_is_uri(a->positional[0]) && store_is_uri(a->positional[1]))
+		return store_sync_across(cli, a, err);
 	struct copy c = {.cli = cli, .there = map_new(free), .is_dry = cli_opt(a, "dry-run") != NULL};
 	bool up;
 	int r = copy_open(&c, a, &up, err);

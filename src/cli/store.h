@@ -29,4 +29,8 @@ struct store_list {
 typedef int store_page_fn(struct cli *c, void *arg, const json_t *page, struct err *err);
 int store_each_page(struct cli *c, const struct store_list *l, store_page_fn *fn, void *arg, struct err *err);
 
+/* cmd_store_across.c: cp, mv and sync when both are addresses of the store. */
+int store_copy_across(struct cli *c, const struct cli_args *a, bool moves, struct err *err);
+int store_sync_across(struct cli *c, const struct cli_args *a, struct err *err);
+
 #endif

@@ -16,6 +16,7 @@
 #define TRIES 5
 #define FIRST_PAUSE_US 200000
 #define DRAW_MS 200
+#define TOLD_MAX 200 /* bytes of a name in a message */
 
 int64_t piece_offset(const struct piece *p)
 {
@@ -83,6 +84,9 @@ static void transfer_free(struct transfer *f)
 	free(f->file);
 	free(f->bucket);
 	free(f->key);
+	free(f->version);
+	free(f->from_bucket);
+	free(f->from_key);
 	free(f->upload);
 	free(f->etags);
 	free(f->part_file);
@@ -114,6 +118,42 @@ static void fail(struct transfers *t, const struct err *err)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* Errors of one object, not of the server or of who asks. */
+static bool is_of_object(int code)
+{
+	return code == ERR_NOT_FOUND || code == ERR_INVALID || code == ERR_CONFLICT || code == ERR_STATE ||
+	       code == ERR_CORRUPT || code == ERR_BUSY;
+}
+
+/* Of a long name its end, so that the cause has room behind it. */
+static void name_file(struct err *err, const char *file)
+{
+	size_t len = strlen(file), from = len > TOLD_MAX ? len - TOLD_MAX : 0;
+	while (from && ((unsigned char)file[from] & 0xc0) == 0x80)
+		from++;
+	err_wrap(err, "copying '%s%s'", from ? "…" : "", file + from);
+}
+
+/* Ends all, or is noted while the others go on. */
+static void fail_one(struct transfer *f, struct err *err)
+{
+	struct transfers *t = f->all;
+	name_file(err, f->file);
+	if (!f->is_one_of_many || !is_of_object(err->code)) {
+		fail(t, err);
+		return;
+	}
+	pthread_mutex_lock(&t->lock);
+	undraw(t);
+	if (!t->refused++)
+		t->refusal = *err;
+	cli_changed(t->cli,
+		    json_pack("{s:s, s:{s:s, s:s}}", "from", f->file, "error", "code", err_word(err->code),
+			      "message", err->msg),
+		    "%s", err->msg);
+	pthread_mutex_unlock(&t->lock);
+}
+
 static void finish(struct transfer *f, struct client *client)
 {
 	struct transfers *t = f->all;
@@ -121,10 +161,8 @@ static void finish(struct transfer *f, struct client *client)
 	json_t *item = NULL;
 	if (transfers_failed(t))
 		return;
-	int r = f->is_up ? upload_finish(f, client, &item, &err) : download_finish(f, client, &item, &err);
-	if (r < 0) {
-		err_wrap(&err, "copying '%s'", f->file);
-		fail(t, &err);
+	if (f->ops->finish(f, client, &item, &err) < 0) {
+		fail_one(f, &err);
 		return;
 	}
 	pthread_mutex_lock(&t->lock);
@@ -148,7 +186,7 @@ static int begin(struct piece *p, struct client *client, struct err *err)
 {
 	struct transfer *f = p->of;
 	struct transfers *t = f->all;
-	int r = f->is_up ? upload_begin_parts(f, client, err) : download_begin(f, client, err);
+	int r = f->ops->begin(f, client, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&t->lock);
@@ -170,17 +208,16 @@ static void run(struct piece *p, struct client *client)
 	if (p->number == 0 && !failed)
 		r = begin(p, client, &err);
 	if (r >= 0 && !failed)
-		r = f->is_up ? upload_piece(p, client, &err) : download_piece(p, client, &err);
-	if (r < 0) {
-		err_wrap(&err, "copying '%s'", f->file);
-		fail(f->all, &err);
-	}
+		r = f->ops->piece(p, client, &err);
+	if (r < 0)
+		fail_one(f, &err);
 	pthread_mutex_lock(&f->all->lock);
 	bool last = f->left == 0 || --f->left == 0; /* 0: it did not begin */
 	pthread_mutex_unlock(&f->all->lock);
 	if (!last)
 		return;
-	finish(f, client);
+	if (r >= 0)
+		finish(f, client);
 	transfer_free(f);
 }
 
@@ -276,14 +313,32 @@ static struct transfer *transfer_new(struct transfers *t, const char *file, cons
 int transfers_up(struct transfers *t, const char *file, const char *bucket, const char *key, struct err *err)
 {
 	struct transfer *f = transfer_new(t, file, bucket, key);
-	f->is_up = true;
+	f->ops = &transfer_up;
 	return add(t, f, err);
 }
 
-int transfers_down(struct transfers *t, const char *bucket, const char *key, const char *file,
-		   struct err *err)
+int transfers_down(struct transfers *t, const char *bucket, const char *key, const char *version,
+		   const char *file, struct err *err)
 {
-	return add(t, transfer_new(t, file, bucket, key), err);
+	struct transfer *f = transfer_new(t, file, bucket, key);
+	f->ops = &transfer_down;
+	f->version = version ? mem_strdup(version) : NULL;
+	return add(t, f, err);
+}
+
+int transfers_across(struct transfers *t, const struct transfer_source *from, const char *bucket,
+		     const char *key, struct err *err)
+{
+	CLEANUP(free) char *source = mem_printf("fds://%s/%s", from->bucket, from->key);
+	struct transfer *f = transfer_new(t, source, bucket, key);
+	f->ops = &transfer_across;
+	f->from_bucket = mem_strdup(from->bucket);
+	f->from_key = mem_strdup(from->key);
+	f->version = from->version ? mem_strdup(from->version) : NULL;
+	f->size = from->size;
+	f->moves = from->moves;
+	f->is_one_of_many = from->is_one_of_many;
+	return add(t, f, err);
 }
 
 /* A large file's pieces come when a stream has begun it: there may be work for more streams than files. */
@@ -306,6 +361,11 @@ int transfers_end(struct transfers *t, int r, struct err *err)
 	for (size_t i = 0; i < t->thread_count; i++)
 		pthread_join(t->threads[i], NULL);
 	undraw(t);
+	if (!t->err.code && t->refused) {
+		t->err = t->refusal;
+		if (t->refused > 1)
+			err_wrap(&t->err, "%zu objects were not copied; the first of them", t->refused);
+	}
 	if (t->err.code) {
 		*err = t->err;
 		r = -t->err.code;

@@ -21,8 +21,18 @@ struct transfers;
 struct transfers *transfers_new(struct cli *c, bool keep_times);
 /* Waits while many pieces are queued already. Negative: an earlier one failed, which transfers_end tells. */
 int transfers_up(struct transfers *t, const char *file, const char *bucket, const char *key, struct err *err);
-int transfers_down(struct transfers *t, const char *bucket, const char *key, const char *file,
-		   struct err *err);
+/* version: NULL = the newest. */
+int transfers_down(struct transfers *t, const char *bucket, const char *key, const char *version,
+		   const char *file, struct err *err);
+/* Copied by the server; no byte comes here. What ails one of many leaves the others alone. */
+struct transfer_source {
+	const char *bucket, *key, *version; /* version NULL = the newest */
+	int64_t size;			    /* 0 = not known */
+	bool moves;			    /* what was copied goes */
+	bool is_one_of_many;
+};
+int transfers_across(struct transfers *t, const struct transfer_source *from, const char *bucket,
+		     const char *key, struct err *err);
 /* Waits for all, frees. The first error, or 'r' and *err when that is one already: what is queued is then
  * dropped. */
 int transfers_end(struct transfers *t, int r, struct err *err);

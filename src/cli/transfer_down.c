@@ -16,13 +16,13 @@
 static int ask_state(void *arg, struct client *client, struct err *err)
 {
 	struct transfer *f = arg;
-	CLEANUP(free) char *path = store_route("store-objects", f->bucket, f->key, NULL);
+	CLEANUP(free) char *path = store_route("store-objects", f->bucket, f->key, f->version);
 	json_decref(f->state);
 	f->state = NULL;
 	return client_call(client, "GET", path, NULL, NULL, &f->state, err);
 }
 
-int download_begin(struct transfer *f, struct client *client, struct err *err)
+static int download_begin(struct transfer *f, struct client *client, struct err *err)
 {
 	int r = transfer_retry(f->all, ask_state, f, client, err);
 	if (r < 0)
@@ -86,15 +86,16 @@ static int get_once(void *arg, struct client *client, struct err *err)
 	return r;
 }
 
-int download_piece(struct piece *p, struct client *client, struct err *err)
+static int download_piece(struct piece *p, struct client *client, struct err *err)
 {
 	struct transfer *f = p->of;
 	const char *version = cli_str(f->state, "version");
 	if (f->size == 0)
 		return 0;
 	/* Of all ranges the same version, where versions are kept. */
-	CLEANUP(free)
-	char *path = store_route("store", f->bucket, f->key, strcmp(version, "null") ? version : NULL);
+	if (!f->version && !strcmp(version, "null"))
+		version = NULL;
+	CLEANUP(free) char *path = store_route("store", f->bucket, f->key, version);
 	struct range g = {.piece = p, .path = path};
 	return transfer_retry(f->all, get_once, &g, client, err);
 }
@@ -188,7 +189,7 @@ static int check_content(const struct transfer *f, struct err *err)
 	return 0;
 }
 
-int download_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err)
+static int download_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err)
 {
 	int64_t ms = cli_int(f->state, "modified_ms");
 	const struct timespec times[2] = {{0, UTIME_NOW}, {ms / 1000, ms % 1000 * 1000000}};
@@ -204,3 +205,5 @@ int download_finish(struct transfer *f, struct client *client, json_t **ret, str
 	*ret = json_pack("{s:s}", "file", f->file);
 	return 0;
 }
+
+const struct transfer_ops transfer_down = {download_begin, download_piece, download_finish};

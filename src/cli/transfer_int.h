@@ -7,11 +7,24 @@
 #include "base/list.h"
 #include "cli/transfer.h"
 
-/* One file. Freed with its last piece. */
+struct transfer;
+struct piece;
+/* A way of a file, on a stream's thread, with its client. */
+struct transfer_ops {
+	/* Also fills size, piece_bytes, pieces. */
+	int (*begin)(struct transfer *f, struct client *client, struct err *err);
+	int (*piece)(struct piece *p, struct client *client, struct err *err);
+	/* *ret is for cli_changed; returns owned. */
+	int (*finish)(struct transfer *f, struct client *client, json_t **ret, struct err *err);
+};
+extern const struct transfer_ops transfer_up, transfer_down, transfer_across;
+
+/* One file, or one object that is copied in the store. Freed with its last piece. */
 struct transfer {
 	struct transfers *all;
-	char *file, *bucket, *key;
-	bool is_up;
+	const struct transfer_ops *ops;
+	char *file, *bucket, *key; /* file: what people are told; of a copy the address of its source */
+	char *version;		   /* down and across: of what is read; NULL = the newest */
 	int fd;
 	int64_t size, piece_bytes;
 	size_t pieces, left; /* left: under the lock */
@@ -21,6 +34,9 @@ struct transfer {
 	/* down */
 	char *part_file; /* where it grows */
 	json_t *state;	 /* of the object */
+	/* across */
+	char *from_bucket, *from_key;
+	bool moves, is_one_of_many;
 };
 struct piece {
 	struct list node;
@@ -38,6 +54,8 @@ struct transfers {
 	size_t queued, busy;
 	bool ending, drawn;
 	struct err err;
+	struct err refusal; /* the first of 'refused': objects that could not be copied while others go on */
+	size_t refused;
 	int64_t done_bytes, total_bytes, begun_ms, drawn_ms;
 };
 
@@ -47,13 +65,6 @@ int64_t piece_size(const struct piece *p);
 void transfers_note_bytes(struct transfers *t, int64_t by);
 bool transfers_failed(struct transfers *t);
 
-/* transfer_up.c, transfer_down.c: on a stream's thread, with its client. begin also fills 'pieces'. */
-int upload_begin_parts(struct transfer *f, struct client *client, struct err *err);
-int upload_piece(struct piece *p, struct client *client, struct err *err);
-int upload_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err);
-int download_begin(struct transfer *f, struct client *client, struct err *err);
-int download_piece(struct piece *p, struct client *client, struct err *err);
-int download_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err);
 /* Runs 'call' again while it fails for a passing reason, at most four times more. */
 typedef int transfer_call_fn(void *arg, struct client *client, struct err *err);
 int transfer_retry(struct transfers *t, transfer_call_fn *call, void *arg, struct client *client,

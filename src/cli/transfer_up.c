@@ -131,7 +131,7 @@ static int begin_or_go_on(void *arg, struct client *client, struct err *err)
 	return 0;
 }
 
-int upload_begin_parts(struct transfer *f, struct client *client, struct err *err)
+static int upload_begin_parts(struct transfer *f, struct client *client, struct err *err)
 {
 	struct stat st;
 	f->fd = open(f->file, O_RDONLY | O_CLOEXEC);
@@ -222,12 +222,12 @@ static int send_part(struct piece *p, struct client *client, struct err *err)
 	return 0;
 }
 
-int upload_piece(struct piece *p, struct client *client, struct err *err)
+static int upload_piece(struct piece *p, struct client *client, struct err *err)
 {
 	return p->of->upload ? send_part(p, client, err) : send_small(p, client, err);
 }
 
-int upload_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err)
+static int upload_finish(struct transfer *f, struct client *client, json_t **ret, struct err *err)
 {
 	if (!f->upload) {
 		*ret = STEAL(f->state);
@@ -241,3 +241,5 @@ int upload_finish(struct transfer *f, struct client *client, json_t **ret, struc
 		    json_pack("{s:I, s:s}", "number", (json_int_t)i + 1, "etag", f->etags[i]));
 	return client_call(client, "PUT", path, body, NULL, ret, err);
 }
+
+const struct transfer_ops transfer_up = {upload_begin_parts, upload_piece, upload_finish};

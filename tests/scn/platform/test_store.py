@@ -3,6 +3,7 @@
 """cloudml store: files and folders go into the store and come back as they were. Needs root, no network."""
 
 import hashlib
+import json
 import os
 import pathlib
 import pty
@@ -273,6 +274,126 @@ class Store(platform.Case):
         self.assertEqual(len(read_tree(back)), 3, "nothing is removed for an address that has nothing")
         self.p.cli("store", "sync", "--delete", uri, back).ok()
         self.assertEqual(read_tree(back), {"changed": b"other", "same": b"1"})
+
+    def content(self, uri):
+        below = [(o["key"], self.p.cli("store", "cat", "fds://default/" + o["key"]).ok().out)
+                 for o in self.p.json("store", "ls", "-R", uri)]
+        prefix = uri.removeprefix("fds://default/")
+        return {key.removeprefix(prefix): text for key, text in below}
+
+    def test_a_folder_is_copied_inside_the_store(self):
+        tree = {"one": "1", "sp ace & ü 100%.txt": "strange", "deep/er/two": "22", "none": ""}
+        self.p.cli("store", "cp", "-R", self.p.folder(tree), self.uri("a")).ok()
+        copied = self.p.json("store", "cp", "-R", self.uri("a"), self.uri("b"))["data"]
+        self.assertEqual({(o["from"], o["to"]) for o in copied}, {(self.uri("a/") + n, self.uri("b/") + n) for n in tree})
+        self.assertEqual(self.content(self.uri("b/")), tree)
+        self.assertEqual(self.content(self.uri("a/")), tree)
+        self.p.cli("store", "mb", "copies").ok()
+        self.p.cli("store", "cp", self.uri("a/deep/er/two"), "fds://copies/to/").ok()
+        self.p.cli("store", "cp", self.uri("a/deep/er/two"), "fds://copies").ok()
+        self.assertEqual([o["key"] for o in self.p.json("store", "ls", "-R", "fds://copies/")], ["to/two", "two"])
+        self.p.cli("store", "cp", "-R", self.uri("nothing/"), self.uri("c")).fails("nothing is below", status=4)
+        self.p.cli("store", "cp", self.uri("nothing"), self.uri("c")).fails("nothing", status=4)
+        self.p.cli("store", "cp", "-R", self.uri("a"), "fds://no-such-bucket/").fails("no-such-bucket", status=4)
+        self.p.cli("store", "cp", self.uri("a/"), self.uri("c")).fails("--recursive", status=2)
+
+    def test_a_large_object_is_copied_with_its_parts_type_and_hash(self):
+        path, key = self.large("copied"), f"{self._testMethodName}/f"
+        self.p.cli("store", "cp", path, self.uri("f")).ok()
+        self.p.cli("store", "cp", self.uri("f"), self.uri("g")).ok()
+        first, second = (self.p.json("store", "stat", self.uri(n)) for n in "fg")
+        same = ("size", "etag", "parts", "part_sizes", "content_type")
+        self.assertEqual([second[k] for k in same], [first[k] for k in same])
+        self.assertEqual(first["parts"], 3)
+        self.p.cli("store", "rm", self.uri("f")).ok()
+        self.assert_same_content(self.uri("g"), path)
+        self.p.api("PUT", f"/store/default/{key}", raw=b"small", headers={"Content-Type": "text/x-own"})
+        self.p.cli("store", "cp", self.uri("f"), self.uri("h")).ok()
+        self.assertEqual(self.p.json("store", "stat", self.uri("h"))["content_type"], "text/x-own")
+
+    def test_nothing_is_copied_onto_or_into_itself(self):
+        self.p.cli("store", "cp", "-R", self.p.folder({"x/1": "1", "x/x/1": "2"}), self.uri("a")).ok()
+        self.p.cli("store", "cp", self.uri("a/x/1"), self.uri("a/x/1")).fails("onto itself", status=2)
+        self.p.cli("store", "cp", self.uri("a/x/1"), self.uri("a/x/")).fails("onto itself", status=2)
+        self.p.cli("store", "mv", self.uri("a/x/1"), self.uri("a/x/1")).fails("onto itself", status=2)
+        status, answer = self.p.api("POST", f"/store-copies/default/{self._testMethodName}/a/x/1",
+                                    {"bucket": "default", "key": f"{self._testMethodName}/a/x/1"})
+        self.assertEqual((status, answer["error"]["code"]), (400, "invalid"))
+        for target in ("a", "a/", "a/x", "a/deeper/"):
+            self.p.cli("store", "cp", "-R", self.uri("a"), self.uri(target)).fails("is or lies in", status=2)
+            self.p.cli("store", "sync", self.uri("a"), self.uri(target)).fails("is or lies in", status=2)
+        self.p.cli("store", "sync", "--delete", self.uri("a/x"), self.uri("a")).fails("--delete would remove", status=2)
+        self.p.cli("store", "cp", "-R", self.uri("a/x/"), self.uri("a/")).fails("would replace", status=2)
+        self.assertEqual(self.content(self.uri("a/x/")), {"1": "1", "x/1": "2"})
+
+    def test_one_object_that_cannot_be_copied_leaves_the_others_alone(self):
+        name = "n" * 200
+        deep = "/".join([name] * 4)
+        self.p.cli("store", "cp", "-R", self.p.folder({"1": "1", "2": "2", deep + "/3": "3"}), self.uri("a")).ok()
+        target = self.uri("/".join(["t" * 200] * 2))
+        refused = self.p.cli("store", "cp", "-R", self.uri("a"), target).fails("longer than", status=2)
+        self.assertIn("n/3': key of", refused.err)
+        self.p.cli("store", "rm", "-R", "-y", target + "/").ok()
+        result = self.p.cli("store", "cp", "-R", "--json", self.uri("a"), target)
+        self.assertEqual(result.status, 2, result)
+        listed = json.loads(result.out)["data"]
+        failed = [o for o in listed if "error" in o]
+        self.assertEqual([(o["from"], o["error"]["code"]) for o in failed], [(self.uri("a/") + deep + "/3", "invalid")])
+        self.assertEqual(len(listed), 3)
+        self.assertEqual(self.content(target + "/"), {"1": "1", "2": "2"})
+        self.p.cli("store", "mv", "-R", self.uri("a"), target).fails("longer than", status=2)
+        self.assertEqual(self.content(self.uri("a/")), {deep + "/3": "3"}, "what could not be moved stays")
+
+    def test_sync_inside_the_store_copies_what_changed_and_removes_what_went(self):
+        a, b = self.uri("a"), self.uri("b")
+        self.p.cli("store", "cp", "-R", self.p.folder({"same": "1", "changed": "1", "gone/too": "1"}), a).ok()
+        self.assertEqual(len(self.p.json("store", "sync", a, b)["data"]), 3)
+        self.assertEqual(self.p.json("store", "sync", a, b)["data"], [])
+        self.p.cli("store", "cp", self.p.folder({"f": "other"}) + "/f", a + "/changed").ok()
+        self.p.cli("store", "rm", a + "/gone/too").ok()
+        planned = self.p.cli("store", "sync", "--dry-run", "--delete", a, b).ok().err
+        self.assertIn(f"would copy {a}/changed", planned)
+        self.assertIn(f"would remove {b}/gone/too", planned)
+        self.assertEqual(self.content(b + "/"), {"same": "1", "changed": "1", "gone/too": "1"})
+        self.p.cli("store", "sync", "--delete", a, b).ok()
+        self.assertEqual(self.content(b + "/"), {"same": "1", "changed": "other"})
+        self.p.cli("store", "sync", "--delete", self.uri("nothing"), b).fails(status=4)
+        self.assertEqual(len(self.content(b + "/")), 2)
+
+    def test_an_older_version_is_copied_and_brought_back(self):
+        uri, back = "fds://older/file", os.path.join(self.p.scratch, "older")
+        self.p.cli("store", "mb", "older").ok()
+        self.p.cli("store", "versioning", "older", "on").ok()
+        files = self.p.folder({"1": "first", "2": "second"})
+        for name in "12":
+            self.p.cli("store", "cp", f"{files}/{name}", uri).ok()
+        _, first = self.p.json("store", "ls", "--versions", uri)
+        self.p.cli("store", "cp", "--version", first["version"], uri, back).ok()
+        self.assertEqual(pathlib.Path(back).read_text(), "first")
+        self.p.cli("store", "cp", "--version", first["version"], uri, "fds://older/other").ok()
+        self.assertEqual(self.p.cli("store", "cat", "fds://older/other").ok().out, "first")
+        again = self.p.json("store", "cp", "--version", first["version"], uri, uri)["data"][0]
+        self.assertEqual(self.p.cli("store", "cat", uri).ok().out, "first")
+        self.assertNotEqual(again["version"], first["version"])
+        self.assertEqual(len(self.p.json("store", "ls", "--versions", uri)), 3)
+        self.p.cli("store", "cp", "--version", "0123456789abcdef", uri, "fds://older/x").fails(status=4)
+        self.p.cli("store", "cp", "--version", first["version"], files + "/1", uri).fails("--version", status=2)
+        self.p.cli("store", "cp", "-R", "--version", first["version"], "fds://older/", self.uri()).fails("--version", status=2)
+
+    def test_objects_are_renamed_one_by_one_and_by_folder(self):
+        tree = {"1": "one", "sub/2": "two"}
+        self.p.cli("store", "cp", "-R", self.p.folder(tree), self.uri("a")).ok()
+        self.p.cli("store", "mv", self.uri("a/1"), self.uri("a/first")).ok()
+        self.assertEqual(self.content(self.uri("a/")), {"first": "one", "sub/2": "two"})
+        moved = self.p.json("store", "mv", "-R", self.uri("a"), self.uri("b"))["data"]
+        self.assertEqual(len(moved), 2)
+        self.assertEqual(self.content(self.uri("b/")), {"first": "one", "sub/2": "two"})
+        self.assertEqual(self.keys(self.uri("a/")), [])
+        self.p.cli("store", "mv", self.uri("b/first"), self.p.scratch).fails("fds://", status=2)
+        status, answer = self.p.api("POST", f"/store-copies/default/{self._testMethodName}/c",
+                                    {"bucket": "default", "key": f"{self._testMethodName}/b/first", "version": "null", "move": True})
+        self.assertEqual((status, answer["error"]["code"]), (400, "invalid"))
+        self.assertEqual(self.p.cli("store", "cat", self.uri("b/first")).ok().out, "one")
 
 
 class Check(platform.Case):
