@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a browser asks before it lets a page read a bucket, and is told with each answer."""
-import http.client
-
 import pytest
 import signer
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.parametrize("gateway", ["plain", "secure"], indirect=True)  # http and https
 RULES = [{"AllowedOrigins": ["https://*.example.org"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["x-amz-*", "Range"],
           "ExposeHeaders": ["ETag", "x-amz-request-id"], "MaxAgeSeconds": 600},
          {"AllowedOrigins": ["*"], "AllowedMethods": ["HEAD"]}]
@@ -19,14 +18,9 @@ def rules(s3, bucket):
     return bucket
 
 
-def address(gateway):
-    host, port = gateway.endpoint.split("//")[1].split(":")
-    return host, int(port)
-
-
 def ask(gateway, path, origin=PAGE, method="GET", headers=None):
     """A preflight: (status, headers in lower case)."""
-    c = http.client.HTTPConnection(*address(gateway), timeout=20)
+    c = gateway.connection()
     given = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
     c.request("OPTIONS", path, headers={k: v for k, v in given.items() if v is not None})
     answer = c.getresponse()
@@ -65,7 +59,7 @@ def test_a_preflight_tells_nothing_of_buckets_without_rules(gateway, s3, bucket)
 def get(gateway, path, origin, credentials=None):
     given = {"Origin": origin} if origin else {}
     request = signer.make(credentials or gateway.credentials, "GET", path, headers=given)
-    c = http.client.HTTPConnection(*address(gateway), timeout=20)
+    c = gateway.connection()
     c.request("GET", path, headers=request.headers)
     answer = c.getresponse()
     body = answer.read()

@@ -5,6 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.parametrize("gateway", ["plain", "secure"], indirect=True)  # http and https
 RULES = [{"ID": "x", "Filter": {"Prefix": "logs/"}, "Status": "Enabled", "Expiration": {"Days": 30}},
          {"ID": "y", "Filter": {"Prefix": ""}, "Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
           "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}}]

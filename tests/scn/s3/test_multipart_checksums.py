@@ -9,6 +9,7 @@ import pytest
 from awscrt import checksums
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.parametrize("gateway", ["plain", "secure"], indirect=True)  # http and https
 MIN = 5 << 20
 SUMS = {"CRC32": lambda d: zlib.crc32(d).to_bytes(4, "big"), "CRC32C": lambda d: checksums.crc32c(d).to_bytes(4, "big"),
         "CRC64NVME": lambda d: checksums.crc64nvme(d).to_bytes(8, "big"), "SHA1": lambda d: hashlib.sha1(d).digest(),
