@@ -110,6 +110,10 @@ class DenyByDefault(unittest.TestCase):
             answer = server.call(method, path, token=eve)
             self.assertEqual((method, path, answer.status), (method, path, 404))
             self.assertNotIn(b"canary", answer.body)
+        self.assertEqual(server.call("PUT", "/api/v1/store/bucket-of-eve", token=eve).status, 201)
+        for path, source in [("bucket-of-eve/taken", "default"), ("default/secret", "bucket-of-eve")]:
+            answer = server.call("POST", f"/api/v1/store-copies/{path}", {"bucket": source, "key": "secret", "move": True}, token=eve)
+            self.assertEqual((path, answer.status), (path, 404))
         self.assertEqual(server.get("/api/v1/jobs", token=eve).json["data"], [])
         self.assertEqual(server.get("/api/v1/status", token=eve).json["jobs"]["submitted"], 0)
         self.assertEqual(server.get("/api/v1/store/default/secret").body, b"canary")
