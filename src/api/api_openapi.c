@@ -140,7 +140,8 @@ static const struct {
      "}}"},
     {"Upload",
      "{\"type\":\"object\",\"required\":[\"key\",\"upload\"],\"properties\":{\"key\":{\"type\":\"string\"},"
-     "\"upload\":{\"type\":\"string\"},\"begun_ms\":{\"type\":\"integer\"}}}"},
+     "\"upload\":{\"type\":\"string\"},\"begun_ms\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"}}"
+     "}"},
     {"UploadParts", "{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{\"resumable\":{\"type\":"
 		    "\"boolean\"},\"data\":{"
 		    "\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"number\":{\"type\":"

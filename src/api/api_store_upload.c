@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define PART_BYTES_MAX (INT64_C(5) << 30)
+#define LIST_PARTS_MAX 100000 /* that one page of a list looks at, and those of one upload more */
 /* An upload of ours may be gone on with by another call; what an S3 client began is its own. */
 #define OUR_MARK "{\"api\":1}"
 
@@ -128,11 +129,40 @@ static void put_upload(struct http_exchange *x, void *app)
 
 /* ---- what there is ---- */
 
+/* One that has ended meanwhile has none. */
+static int sum_parts(struct store_call *c, struct blob_entry *e, size_t *ret_count)
+{
+	struct blob_parts parts = {0};
+	int r = c->blobs->ops->part_list(c->blobs, c->org, c->bucket, e->key, e->upload_id, 0, BLOB_PART_MAX,
+					 &parts, &c->err);
+	e->info.size_bytes = 0;
+	for (size_t i = 0; i < parts.count; i++)
+		e->info.size_bytes += parts.items[i].size_bytes;
+	*ret_count += parts.count;
+	free(parts.items);
+	return r == -ERR_NOT_FOUND ? 0 : r;
+}
+
+/* A page ends early when its uploads have very many parts. */
 static void list_uploads(void *arg)
 {
 	struct store_call *c = arg;
-	store_call_result(c, c->blobs->ops->upload_list(c->blobs, c->org, c->bucket, c->prefix, c->after,
-							c->after_version, BLOB_LIST_MAX, &c->list, &c->err));
+	struct blob_list *l = &c->list;
+	size_t parts = 0;
+	int r = c->blobs->ops->upload_list(c->blobs, c->org, c->bucket, c->prefix, c->after, c->after_version,
+					   BLOB_LIST_MAX, l, &c->err);
+	for (size_t i = 0; i < l->count && r >= 0; i++) {
+		r = sum_parts(c, &l->entries[i], &parts);
+		if (parts < LIST_PARTS_MAX)
+			continue;
+		l->truncated |= i + 1 < l->count;
+		while (l->count > i + 1) {
+			struct blob_entry *cut = &l->entries[--l->count];
+			free(cut->key);
+			free(cut->upload_id);
+		}
+	}
+	store_call_result(c, r);
 }
 
 static void uploads_listed(void *arg)
@@ -142,9 +172,11 @@ static void uploads_listed(void *arg)
 		return;
 	json_t *list = json_array();
 	for (size_t i = 0; i < c->list.count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "key", c->list.entries[i].key,
-						      "upload", c->list.entries[i].upload_id, "begun_ms",
-						      (json_int_t)c->list.entries[i].info.modified_ms));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:I, s:I}", "key", c->list.entries[i].key,
+						"upload", c->list.entries[i].upload_id, "begun_ms",
+						(json_int_t)c->list.entries[i].info.modified_ms, "bytes",
+						(json_int_t)c->list.entries[i].info.size_bytes));
 	http_reply_json(c->x, 200, json_pack("{s:o, s:b}", "data", list, "truncated", c->list.truncated));
 	store_call_free(c);
 }

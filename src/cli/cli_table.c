@@ -17,6 +17,8 @@ static const struct cli_option up_options[] = {
     {"port", 'p', "PORT", "port of console and API (default 8080)"},
     {"listen", 0, "ADDRESS", "address to listen on (default 127.0.0.1)"},
     {"label", 0, "KEY=VALUE", "a label of this machine, for --node-label of jobs; may be repeated"},
+    {"abort-uploads", 0, "TIME",
+     "forget uploads in parts that got none for so long (default 7d, 0 for never)"},
     {0},
 };
 static const struct cli_option down_options[] = {
@@ -386,7 +388,9 @@ const struct cli_command cli_commands[] = {
      "A folder is counted with all that is below it; the last line is the sum. Without an address all "
      "versions "
      "in every\n"
-     "bucket are counted.",
+     "bucket are counted. UPLOADS in parts that nobody has ended yet, and the bytes they hold, are beside: "
+     "they count\n"
+     "for the quota, and for the size of a bucket.",
      OPTIONS(du_options), 0, 1, cmd_store_du},
     {"store", "rm", "URI...", "remove objects", NULL, OPTIONS(remove_options), 1, -1, cmd_store_rm},
     {"store", "mb", "BUCKET", "make a bucket", NULL, NULL, 1, 1, cmd_store_mb},

@@ -86,6 +86,7 @@ static int open_log(const struct cli *c, struct err *err)
 static void exec_server(const struct cli *c, const struct cli_args *a, int ready_fd, int log_fd)
 {
 	const char *port = cli_opt(a, "port"), *address = cli_opt(a, "listen");
+	const char *abandoned = cli_opt(a, "abort-uploads");
 	CLEANUP(free)
 	char *listen = mem_printf("%s:%s", address ? address : "127.0.0.1", port ? port : "8080");
 	const char *fixed[] = {"cloudml",  "server", "--data",	   c->config.data_folder,
@@ -93,7 +94,7 @@ static void exec_server(const struct cli *c, const struct cli_args *a, int ready
 	int count = ARRAY_LEN(fixed);
 	while (cli_opt_n(a, "label", count - (int)ARRAY_LEN(fixed)))
 		count++;
-	char **argv = mem_alloc(sizeof(*argv) * (size_t)(2 * count + 1));
+	char **argv = mem_alloc(sizeof(*argv) * (size_t)(2 * count + 3));
 	int n = 0;
 	for (; n < (int)ARRAY_LEN(fixed); n++)
 		argv[n] = (char *)fixed[n];
@@ -101,6 +102,10 @@ static void exec_server(const struct cli *c, const struct cli_args *a, int ready
 	for (int i = 0; (label = cli_opt_n(a, "label", i)); i++) {
 		argv[n++] = "--label";
 		argv[n++] = (char *)label;
+	}
+	if (abandoned) {
+		argv[n++] = "--abort-uploads";
+		argv[n++] = (char *)abandoned;
 	}
 	argv[n] = NULL;
 	if (log_fd >= 0) {

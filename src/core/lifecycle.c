@@ -9,7 +9,6 @@
 #include "base/mem.h"
 
 #define KEY "lifecycle_rules"
-#define YEARS_100_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
 #define ATTRIBUTES_MAX 16384 /* core/blob.h */
 
 void lifecycle_done(struct lifecycle *l)
@@ -23,7 +22,7 @@ void lifecycle_done(struct lifecycle *l)
 static void check_period(struct json_reader *r, const struct lifecycle_rule *rule, const char *name,
 			 int64_t ms)
 {
-	if (ms && (ms < LIFECYCLE_EXPIRE_MIN_MS || ms > YEARS_100_MS))
+	if (ms && (ms < LIFECYCLE_EXPIRE_MIN_MS || ms > LIFECYCLE_EXPIRE_MAX_MS))
 		json_reader_fail(r, "'%s' of '%s' is not between a minute and a hundred years", name,
 				 rule->prefix);
 }

@@ -11,6 +11,7 @@
 
 #define LIFECYCLE_RULES_MAX 100
 #define LIFECYCLE_EXPIRE_MIN_MS INT64_C(60000)
+#define LIFECYCLE_EXPIRE_MAX_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
 
 /* One or several. */
 struct lifecycle_rule {

@@ -204,7 +204,7 @@ static int start_control(struct server *s, struct err *err)
 				     .storage_limit = limit_storage,
 				     .storage_used = count_storage,
 				     .storage_arg = s};
-	server_lifecycle_open(&s->lifecycle, s->loop, s->blobs);
+	server_lifecycle_open(&s->lifecycle, s->loop, s->blobs, &clock_real, s->options.abandoned_ms);
 	s->purge = (struct server_purge){.loop = s->loop, .blobs = s->blobs};
 	int r = ctl_new(&control, &s->ctl, err);
 	if (r < 0)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/err.h"
 
 #define SERVER_HOSTS_MAX 32
@@ -21,6 +22,7 @@ struct server_options {
 	char *labels[SERVER_LABELS_MAX + 1]; /* of this machine; views into the arguments */
 	int label_count;
 	int user_rate, org_rate; /* of requests, see api.h */
+	int64_t abandoned_ms;	 /* of uploads, see server_lifecycle.h */
 	/* The S3 gateway; texts are views into the arguments. */
 	char s3_address[64];
 	int s3_port;

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/lifecycle.h"
@@ -20,6 +20,8 @@ struct walk {
 	struct blob_store *blobs;
 	const char *org, *bucket;
 	const struct lifecycle_rule *rule;
+	const struct lifecycle *rules; /* the bucket's */
+	bool is_default;	       /* rule is the platform's, for what the bucket says nothing of */
 	int64_t now_ms, removed;
 	const atomic_bool *stop;
 	struct map *checkpoints; /* struct checkpoint by name */
@@ -180,11 +182,41 @@ static int remove_noncurrent(struct walk *w, struct err *err)
 	return r;
 }
 
+static bool has_upload_rule(const struct walk *w, const char *key)
+{
+	for (size_t i = 0; i < w->rules->count; i++)
+		if (w->rules->rules[i].abort_ms && str_starts(key, w->rules->rules[i].prefix))
+			return true;
+	return false;
+}
+
+/* 1 = yes. The platform's own rule spares what parts still come for, however long ago it began. */
+static int upload_goes(struct walk *w, const struct blob_entry *e, struct err *err)
+{
+	struct blob_parts parts = {0};
+	int64_t last_ms = e->info.modified_ms;
+	if (w->now_ms - last_ms <= w->rule->abort_ms)
+		return 0;
+	if (!w->is_default)
+		return 1;
+	if (has_upload_rule(w, e->key))
+		return 0;
+	int r = w->blobs->ops->part_list(w->blobs, w->org, w->bucket, e->key, e->upload_id, 0, BLOB_PART_MAX,
+					 &parts, err);
+	for (size_t i = 0; i < parts.count; i++)
+		if (parts.items[i].modified_ms > last_ms)
+			last_ms = parts.items[i].modified_ms;
+	free(parts.items);
+	return r < 0 ? r : w->now_ms - last_ms > w->rule->abort_ms;
+}
+
 static int abort_upload(struct walk *w, const struct blob_entry *e, struct err *err)
 {
-	if (w->now_ms - e->info.modified_ms <= w->rule->abort_ms)
+	int r = upload_goes(w, e, err);
+	if (r == 0)
 		return 0;
-	int r = w->blobs->ops->upload_abort(w->blobs, w->org, w->bucket, e->key, e->upload_id, err);
+	if (r > 0)
+		r = w->blobs->ops->upload_abort(w->blobs, w->org, w->bucket, e->key, e->upload_id, err);
 	if (r == -ERR_NOT_FOUND) { /* it ended by itself */
 		*err = ERR_INIT;
 		return 0;
@@ -192,8 +224,8 @@ static int abort_upload(struct walk *w, const struct blob_entry *e, struct err *
 	if (r < 0)
 		return r;
 	w->removed++;
-	log_info("store.lifecycle org=%s bucket=%s prefix=\"%s\" key=\"%s\" why=abort_uploads", w->org,
-		 w->bucket, w->rule->prefix, e->key);
+	log_info("store.lifecycle org=%s bucket=%s prefix=\"%s\" key=\"%s\" why=%s", w->org, w->bucket,
+		 w->rule->prefix, e->key, w->is_default ? "abandoned" : "abort_uploads");
 	return 0;
 }
 
@@ -222,7 +254,18 @@ static int abort_uploads(struct walk *w, struct err *err)
 
 /* ---- walks ---- */
 
-static void walk_bucket(struct walk *w)
+static int forget_abandoned(struct walk *w, int64_t abandoned_ms, struct err *err)
+{
+	const struct lifecycle_rule rule = {.prefix = (char *)"", .abort_ms = abandoned_ms};
+	w->rule = &rule;
+	w->is_default = true;
+	int r = abort_uploads(w, err);
+	w->is_default = false;
+	w->rule = NULL;
+	return r;
+}
+
+static void walk_bucket(struct walk *w, int64_t abandoned_ms)
 {
 	struct err err = ERR_INIT;
 	struct blob_bucket state = {0};
@@ -231,6 +274,7 @@ static void walk_bucket(struct walk *w)
 	if (r >= 0)
 		r = lifecycle_of_bucket(state.attributes, &l, &err);
 	free(state.attributes);
+	w->rules = &l;
 	for (size_t i = 0; i < l.count && r >= 0; i++) {
 		w->rule = &l.rules[i];
 		if (w->rule->expire_ms)
@@ -242,11 +286,15 @@ static void walk_bucket(struct walk *w)
 		if (w->rule->keep_last && r >= 0)
 			r = keep_last(w, &err);
 	}
+	if (abandoned_ms && r >= 0)
+		r = forget_abandoned(w, abandoned_ms, &err);
+	w->rules = NULL;
 	if (r < 0 && r != -ERR_NOT_FOUND)
 		log_error("store.lifecycle org=%s bucket=%s error=\"%s\"", w->org, w->bucket, err.msg);
 }
 
-int64_t lifecycle_walk(struct blob_store *blobs, const char *org, int64_t now_ms, const atomic_bool *stop)
+int64_t lifecycle_walk(struct blob_store *blobs, const char *org, int64_t now_ms, int64_t abandoned_ms,
+		       const atomic_bool *stop)
 {
 	struct err err = ERR_INIT;
 	struct blob_list buckets = {0};
@@ -255,7 +303,7 @@ int64_t lifecycle_walk(struct blob_store *blobs, const char *org, int64_t now_ms
 		log_error("store.lifecycle org=%s error=\"%s\"", org, err.msg);
 	for (size_t i = 0; i < buckets.count && !(stop && atomic_load(stop)); i++) {
 		w.bucket = buckets.entries[i].key;
-		walk_bucket(&w);
+		walk_bucket(&w, abandoned_ms);
 	}
 	blob_list_done(&buckets);
 	return w.removed;
@@ -265,7 +313,7 @@ static void walk_all(void *arg)
 {
 	struct server_lifecycle *l = arg;
 	for (size_t i = 0; i < l->walk_count; i++)
-		lifecycle_walk(l->blobs, l->walk[i], clock_wall_ms(&clock_real), &l->stop);
+		lifecycle_walk(l->blobs, l->walk[i], clock_wall_ms(l->clock), l->abandoned_ms, &l->stop);
 }
 
 static void walked(void *arg)
@@ -291,10 +339,13 @@ static void on_timer(void *arg)
 	loop_work(l->loop, walk_all, walked, l);
 }
 
-void server_lifecycle_open(struct server_lifecycle *l, struct loop *loop, struct blob_store *blobs)
+void server_lifecycle_open(struct server_lifecycle *l, struct loop *loop, struct blob_store *blobs,
+			   struct clock *clock, int64_t abandoned_ms)
 {
 	l->loop = loop;
 	l->blobs = blobs;
+	l->clock = clock;
+	l->abandoned_ms = abandoned_ms;
 	l->orgs = map_new(NULL);
 	l->timer = loop_timer_new(loop, on_timer, l);
 	loop_timer_set(l->timer, LIFECYCLE_EVERY_MS, LIFECYCLE_EVERY_MS);

@@ -11,8 +11,11 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/unit.h"
 #include "client/client.h"
 #include "core/job.h"
+#include "core/lifecycle.h"
+#include "main/server_lifecycle.h"
 
 #define PASSWORD_MAX 4096
 
@@ -32,6 +35,9 @@ static const char help[] =
     "100;\n"
     "                         default 50000, 0 for no limit\n"
     "  --org-rate N           the same of one organisation; default 100000\n"
+    "  --abort-uploads TIME   an upload in parts that got none for so long is forgotten; default 7d, 0 for "
+    "never;\n"
+    "                         the life-cycle rules of a bucket go first\n"
     "  --s3-listen ADDRESS:PORT\n"
     "                         the S3 gateway; default 127.0.0.1:8333, or a free port when that is taken; "
     "'off' for\n"
@@ -151,6 +157,21 @@ static int take_label(char *value, struct server_options *ret, struct err *err)
 	return r;
 }
 
+static int take_abandoned(const char *value, struct server_options *ret, struct err *err)
+{
+	int64_t ms = 0;
+	int r = unit_parse_duration_ms(value, &ms, err);
+	if (r < 0)
+		return err_wrap(err, "--abort-uploads");
+	if (ms && (ms < LIFECYCLE_EXPIRE_MIN_MS || ms > LIFECYCLE_EXPIRE_MAX_MS))
+		return err_set(
+		    err, ERR_INVALID,
+		    "--abort-uploads '%s' is not between a minute and a hundred years; 0 is for never",
+		    value);
+	ret->abandoned_ms = ms;
+	return 0;
+}
+
 static int take_option(const char *name, char *value, struct server_options *ret, struct err *err)
 {
 	if (!strcmp(name, "--data")) {
@@ -179,6 +200,8 @@ static int take_option(const char *name, char *value, struct server_options *ret
 				 strcmp(name, "--org-rate") ? &ret->user_rate : &ret->org_rate) < 0)
 			return err_set(err, ERR_INVALID,
 				       "'%s' is no rate; use units a second, 0 for no limit", value);
+	} else if (!strcmp(name, "--abort-uploads")) {
+		return take_abandoned(value, ret, err);
 	} else if (!strcmp(name, "--s3-listen")) {
 		ret->s3_given = true;
 		ret->s3_off = !strcmp(value, "off");
@@ -206,7 +229,8 @@ int server_options_parse(int argc, char **argv, struct server_options *ret, stru
 				       .s3_address = "127.0.0.1",
 				       .s3_port = 8333,
 				       .user_rate = API_USER_RATE,
-				       .org_rate = API_ORG_RATE};
+				       .org_rate = API_ORG_RATE,
+				       .abandoned_ms = LIFECYCLE_ABANDONED_MS};
 	int r = take_environment(ret, err);
 	if (r < 0)
 		return r;

@@ -141,6 +141,28 @@ class Store(platform.Case):
         gone = self.p.json("store", "rm", "-R", "-y", uri)["data"]
         self.assertEqual((len(gone), self.keys(uri)), (1204, []))
 
+    def test_unfinished_uploads_are_counted(self):
+        self.p.cli("store", "mb", "parts").ok()
+        self.p.cli("store", "cp", self.p.folder({"f": "content"}) + "/f", "fds://parts/a/f").ok()
+        for key, size in (("a/x", 5), ("a/y", 7), ("b", 0)):
+            upload = self.p.api("POST", f"/store-uploads/parts/{key}")[1]["upload"]
+            if size:
+                self.p.api("PUT", f"/store-parts/parts/{key}?upload={upload}&part=1", raw=b"x" * size)
+        used = self.p.json("store", "du", "fds://parts/")
+        sums = {s["uri"].removeprefix("fds://parts/"): (s["objects"], s["bytes"], s["uploads"], s["upload_bytes"])
+                for s in used["data"]}
+        self.assertEqual(sums, {"a/": (1, 7, 2, 12), "": (0, 0, 1, 0)})
+        self.assertEqual((used["objects"], used["uploads"], used["upload_bytes"]), (1, 3, 12))
+        self.assertRegex(self.p.cli("store", "du", "fds://parts/a/").ok().out, r"1 +7 B +2 +12 B +fds://parts/a/")
+        buckets = {s["uri"]: s for s in self.p.json("store", "du")["data"]}
+        self.assertEqual((buckets["fds://parts/"]["uploads"], buckets["fds://parts/"]["upload_bytes"]), (3, 12))
+        self.assertRegex(self.p.cli("store", "du").ok().out, r"1 +19 B +3 +12 B +fds://parts/")
+
+    def test_the_time_for_unfinished_uploads_is_checked(self):
+        for wrong in ("1s", "soon", "200000d", "-1"):
+            self.p.cli("server", f"--abort-uploads={wrong}").fails("--abort-uploads", status=2)
+        self.assertIn("--abort-uploads TIME", self.p.cli("server", "--help").ok().out)
+
     def test_stat_tells_what_is_known(self):
         self.p.cli("store", "cp", self.p.folder({"f": "content"}) + "/f", self.uri("s")).ok()
         digest = hashlib.sha256(b"content").hexdigest()

@@ -43,11 +43,11 @@ TEST(objects_go_when_they_are_older_than_their_rule_says)
 	store_puts(s, "other", "1");
 	set_rules(s, "[{\"prefix\": \"logs/\", \"expire\": \"30d\"}]");
 	int64_t put_ms = time_of(s, "logs/a");
-	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS, 0, NULL), 0);
 	expect_keys(s, "logs/a other");
-	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS + 1, NULL), 1);
+	assert_int_equal(lifecycle_walk(s, ORG, put_ms + 30 * DAY_MS + 1, 0, NULL), 1);
 	expect_keys(s, "other");
-	assert_int_equal(lifecycle_walk(s, "strangers", put_ms + 99 * DAY_MS, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, "strangers", put_ms + 99 * DAY_MS, 0, NULL), 0);
 }
 
 TEST(the_newest_checkpoints_stay_whole)
@@ -73,11 +73,11 @@ TEST(the_newest_checkpoints_stay_whole)
 		store_puts(s, "c/ckpt-9.index", "2");
 	for (int64_t before = time_of(s, "c/ckpt-9.index"); time_of(s, "c/ckpt-10.index") <= before;)
 		store_puts(s, "c/ckpt-10.index", "2");
-	assert_int_equal(lifecycle_walk(s, ORG, 0, NULL), 5);
+	assert_int_equal(lifecycle_walk(s, ORG, 0, 0, NULL), 5);
 	expect_keys(s,
 		    "c/checkpoint c/ckpt-10.index c/ckpt-9.data-00000-of-00001 c/ckpt-9.index d/notes/readme "
 		    "d/step_2/w");
-	assert_int_equal(lifecycle_walk(s, ORG, 0, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, 0, 0, NULL), 0);
 }
 
 static char *version_keys(struct blob_store *s)
@@ -109,10 +109,10 @@ TEST(older_versions_go_so_long_after_they_were_replaced)
 	store_puts(s, "v/gone", "1");
 	int64_t replaced_ms = time_of(s, "v/gone"); /* not before the last of v/a came */
 	EXPECT_OK(s->ops->remove(s, ORG, BUCKET, "v/gone", &err), &err);
-	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms, 0, NULL), 0);
 	CLEANUP(free) char *all = version_keys(s);
 	assert_string_equal(all, "v/a v/a v/a v/gone! v/gone w w w");
-	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms + 8 * DAY_MS, NULL), 3);
+	assert_int_equal(lifecycle_walk(s, ORG, replaced_ms + 8 * DAY_MS, 0, NULL), 3);
 	CLEANUP(free) char *left = version_keys(s);
 	assert_string_equal(left, "v/a v/gone! w w w");
 }
@@ -128,13 +128,74 @@ TEST(uploads_that_nobody_ends_are_forgotten)
 	set_rules(s, "[{\"prefix\": \"u/\", \"abort_uploads\": \"1d\"}]");
 	store_puts(s, "probe", "1");
 	int64_t begun_ms = time_of(s, "probe"); /* not before the uploads began */
-	assert_int_equal(lifecycle_walk(s, ORG, begun_ms, NULL), 0);
-	assert_int_equal(lifecycle_walk(s, ORG, begun_ms + 2 * DAY_MS, NULL), 1);
+	assert_int_equal(lifecycle_walk(s, ORG, begun_ms, 0, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, begun_ms + 2 * DAY_MS, 0, NULL), 1);
 	EXPECT_ERR(s->ops->upload_stat(s, ORG, BUCKET, "u/a", in, &attributes, &err), ERR_NOT_FOUND, &err,
 		   "no upload");
 	err = (struct err)ERR_INIT;
 	EXPECT_OK(s->ops->upload_stat(s, ORG, BUCKET, "w", out, &attributes, &err), &err);
 	assert_null(attributes);
+}
+
+static bool has_upload(struct blob_store *s, const char *key, const char *id)
+{
+	struct err err = ERR_INIT;
+	char *attributes = NULL;
+	int r = s->ops->upload_stat(s, ORG, BUCKET, key, id, &attributes, &err);
+	free(attributes);
+	assert_true(r == 0 || r == -ERR_NOT_FOUND);
+	return r == 0;
+}
+
+static int64_t put_part(struct blob_store *s, const char *key, const char *id, int number)
+{
+	struct err err = ERR_INIT;
+	struct blob_put_options o = {.expected_size = -1};
+	struct blob_put *put = NULL;
+	struct blob_info info;
+	EXPECT_OK(s->ops->part_begin(s, ORG, BUCKET, key, id, number, &o, &put, &err), &err);
+	EXPECT_OK(s->ops->put_write(put, "12345", 5, &err), &err);
+	EXPECT_OK(s->ops->put_commit(put, &info, &err), &err);
+	return info.modified_ms;
+}
+
+TEST(abandoned_uploads_go_without_a_rule_and_rules_go_first)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	struct err err = ERR_INIT;
+	struct blob_put_options o = {.expected_size = -1};
+	char ruled[BLOB_UPLOAD_ID_MAX + 1], left[BLOB_UPLOAD_ID_MAX + 1];
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "u/a", &o, ruled, &err), &err);
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "w", &o, left, &err), &err);
+	int64_t last_ms = put_part(s, "w", left, 1); /* not before the uploads began */
+	store_puts(s, "object", "1");
+	set_rules(s,
+		  "[{\"prefix\": \"u/\", \"abort_uploads\": \"30d\"}, {\"prefix\": \"\", \"keep_last\": 1}]");
+	assert_int_equal(lifecycle_walk(s, ORG, last_ms + 99 * DAY_MS, 0, NULL),
+			 1); /* 0 = only by the rule */
+	assert_false(has_upload(s, "u/a", ruled));
+	assert_true(has_upload(s, "w", left));
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "u/b", &o, ruled, &err), &err);
+	assert_int_equal(lifecycle_walk(s, ORG, last_ms + 7 * DAY_MS, 7 * DAY_MS, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, last_ms + 7 * DAY_MS + 1, 7 * DAY_MS, NULL), 1);
+	assert_false(has_upload(s, "w", left));
+	assert_true(has_upload(s, "u/b", ruled));
+	expect_keys(s, "object");
+}
+
+TEST(an_upload_that_parts_still_come_for_is_not_abandoned)
+{
+	CLEANUP(store) struct blob_store *s = store_open(test_dir());
+	struct err err = ERR_INIT;
+	struct blob_put_options o = {.expected_size = -1};
+	char id[BLOB_UPLOAD_ID_MAX + 1];
+	EXPECT_OK(s->ops->upload_begin(s, ORG, BUCKET, "w", &o, id, &err), &err);
+	int64_t first_ms = put_part(s, "w", id, 1), last_ms = first_ms;
+	while (last_ms <= first_ms)
+		last_ms = put_part(s, "w", id, 2);
+	assert_int_equal(lifecycle_walk(s, ORG, last_ms + DAY_MS, DAY_MS, NULL), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, last_ms + DAY_MS + 1, DAY_MS, NULL), 1);
+	assert_false(has_upload(s, "w", id));
 }
 
 TEST(a_walk_that_is_told_to_stop_removes_nothing_more)
@@ -143,7 +204,7 @@ TEST(a_walk_that_is_told_to_stop_removes_nothing_more)
 	atomic_bool stop = true;
 	store_puts(s, "a", "1");
 	set_rules(s, "[{\"expire\": \"1m\"}]");
-	assert_int_equal(lifecycle_walk(s, ORG, time_of(s, "a") + DAY_MS, &stop), 0);
+	assert_int_equal(lifecycle_walk(s, ORG, time_of(s, "a") + DAY_MS, 0, &stop), 0);
 	expect_keys(s, "a");
 }
 
