@@ -39,6 +39,8 @@ bool job_state_may_move(enum job_state from, enum job_state to); /* the one tabl
 	X(FAIL_PLATFORM, "platform", 1)	      /* our own fault: disk full, runtime broken */                 \
 	X(FAIL_DEPENDENCY, "dependency", 0)   /* a job that it was to start after ended otherwise */         \
 	X(FAIL_ELEMENTS, "elements", 0)	      /* of an array: some of its elements failed */                 \
+	X(FAIL_QUOTA, "quota",                                                                               \
+	  0) /* it ended well, but its output is more than its organisation may store */                     \
 	X(FAIL_CANCELLED, "cancelled", 0)
 enum fail_class {
 #define FAIL_ENUM(code, word, retried) code,

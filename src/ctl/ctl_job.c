@@ -471,7 +471,9 @@ void job_end_attempt(struct ctl_job *cj, const struct task_status *end)
 	m->after.charged = charged;
 	if (to == JOB_CANCELLED)
 		m->after.fail = FAIL_CANCELLED;
-	snprintf(m->after.message, sizeof(m->after.message), "%s", to == JOB_CANCELLED ? "" : end->message);
+	/* That it was cancelled needs no words, what is missing of its output does. */
+	snprintf(m->after.message, sizeof(m->after.message), "%s",
+		 to == JOB_CANCELLED && end->fail != FAIL_QUOTA ? "" : end->message);
 	move_commit(m, "controller");
 }
 

@@ -97,6 +97,8 @@ static int stop(struct backend *b, const char *task, enum fail_class why, int64_
 	struct local_task *t = map_get(local_of(b)->tasks, task);
 	if (t && t->step == STEP_REMOVE)
 		give_up_again(t);
+	if (t && t->step == STEP_COLLECT && why == FAIL_CANCELLED)
+		local_collect_give_up(t);
 	if (!t || t->step >= STEP_COLLECT)
 		return 0;
 	t->stop = (struct task_stop){.why = why, .grace_ms = grace_ms < 0 ? 0 : grace_ms};

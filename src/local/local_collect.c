@@ -62,17 +62,19 @@ static void note_skipped(struct local_task *t, int folder_fd, const struct store
 
 static int put_output(struct local_task *t, const struct store_place *at, int folder_fd, struct err *err)
 {
-	struct store_put_stats stats;
+	t->put = (struct store_put_stats){0};
 	if (!folder_has(folder_fd, FOLDER_OUTPUT))
 		return 0;
 	CLEANUP(fd) int output_fd = path_open(folder_fd, FOLDER_OUTPUT, O_RDONLY | O_DIRECTORY, 0, err);
 	if (output_fd < 0)
 		return output_fd;
 	CLEANUP(free) char *prefix = local_output_prefix(t);
+	if (!t->seen) /* what is put again and again while the store is full is put once */
+		t->seen = store_seen_new();
 	const struct store_put_how how = {.seen = t->seen};
-	int r = store_put_tree(at, prefix, output_fd, &how, &stats, err);
-	if (r == 0 && stats.skipped)
-		note_skipped(t, folder_fd, &stats);
+	int r = store_put_tree(at, prefix, output_fd, &how, &t->put, err);
+	if ((r == 0 || r == -ERR_QUOTA) && t->put.skipped)
+		note_skipped(t, folder_fd, &t->put);
 	return r;
 }
 
@@ -110,6 +112,36 @@ static int put_metrics(struct local_task *t, const struct store_place *at, int f
 	return store_put_bytes(at, key, "application/json", text.data, text.len, err);
 }
 
+/* One thing that the quota keeps out does not keep the next one out. */
+static int past_quota(int r, struct err *refused, struct err *err)
+{
+	if (r != -ERR_QUOTA)
+		return r;
+	if (!refused->code)
+		*refused = *err;
+	*err = (struct err)ERR_INIT;
+	return 0;
+}
+
+static int store_all(struct local_task *t, const struct store_place *at, int folder_fd, struct err *err)
+{
+	struct err refused = ERR_INIT;
+	int r = at->store->ops->bucket_create(at->store, at->org, at->bucket, err);
+	if (r == 0)
+		r = past_quota(put_output(t, at, folder_fd, err), &refused, err);
+	FP("local.collect.output");
+	if (r == 0)
+		r = past_quota(put_log(t, at, folder_fd, err), &refused, err);
+	if (r == 0)
+		r = past_quota(put_metrics(t, at, folder_fd, err), &refused, err);
+	if (r < 0 || !refused.code)
+		return r;
+	if (t->is_last_try)
+		return local_unsaved_write(t, folder_fd, &refused, err);
+	*err = refused;
+	return -err->code;
+}
+
 static int collect(struct local_task *t, struct err *err)
 {
 	struct err gone = ERR_INIT;
@@ -120,30 +152,25 @@ static int collect(struct local_task *t, struct err *err)
 		return r;
 	if (folder_fd < 0)
 		return err_set(err, gone.code, "%s", gone.msg);
-	if (folder_has(folder_fd, FOLDER_COLLECTED) || !t->spec.org[0])
+	if (!t->spec.org[0])
 		return 0;
+	if (folder_has(folder_fd, FOLDER_COLLECTED))
+		return local_unsaved_read(t, folder_fd, err);
 	struct blob_store *store = t->local->config.blobs;
 	const struct store_place at = {store, t->spec.org, t->spec.org};
-	r = store->ops->bucket_create(store, t->spec.org, t->spec.org, err);
-	if (r == 0)
-		r = put_output(t, &at, folder_fd, err);
-	FP("local.collect.output");
-	if (r == 0)
-		r = put_log(t, &at, folder_fd, err);
-	if (r == 0)
-		r = put_metrics(t, &at, folder_fd, err);
+	r = store_all(t, &at, folder_fd, err);
 	FP("local.collect.stored");
 	r = r < 0 ? r : folder_write_mark(folder_fd, FOLDER_COLLECTED, err);
 	FP("local.collect.marked");
 	return r;
 }
 
-/* A job that has succeeded never goes on from its checkpoints. */
+/* A job that has succeeded, and whose output is whole, never goes on from its checkpoints. */
 static void drop_checkpoints(struct local_task *t)
 {
 	struct err err = ERR_INIT;
 	if (!t->last_of_owner || t->lost || t->spec.kind != TASK_JOB || t->record.fail != FAIL_NONE ||
-	    !t->spec.owner[0])
+	    !t->spec.owner[0] || t->unsaved[0])
 		return;
 	CLEANUP(free)
 	char *path = mem_printf("%s/checkpoints/%s", t->local->config.data_folder, t->spec.owner);
@@ -175,10 +202,20 @@ static void collect_later(struct local_task *t)
 	snprintf(t->status.progress.phase, sizeof(t->status.progress.phase), "saving");
 	snprintf(t->status.progress.text, sizeof(t->status.progress.text), "waits to save the output: %.120s",
 		 t->err.msg);
+	if (t->err.code == ERR_QUOTA)
+		local_unsaved_wait(t, clock_monotonic_ms(t->local->config.clock));
 	local_task_report(t);
 	loop_timer_free(t->retry_timer);
 	t->retry_timer = loop_timer_new(t->local->config.loop, on_retry, t);
-	loop_timer_set(t->retry_timer, t->retry_ms, 0);
+	loop_timer_set(t->retry_timer, t->gives_up && t->err.code == ERR_QUOTA ? 0 : t->retry_ms, 0);
+	t->collect_pauses = true;
+}
+
+void local_collect_give_up(struct local_task *t)
+{
+	t->gives_up = true;
+	if (t->collect_pauses)
+		loop_timer_set(t->retry_timer, 0, 0);
 }
 
 static void collect_done(void *arg)
@@ -192,13 +229,17 @@ static void collect_done(void *arg)
 	}
 	t->step = STEP_ENDED;
 	t->status.progress = PROGRESS_NONE;
+	if (t->unsaved[0])
+		log_warn("task.unsaved task=%s text=\"%s\"", t->name, t->unsaved);
 	if (t->lost) {
 		t->status.phase = TASK_LOST;
 		t->status.port = 0;
 		t->status.fail = FAIL_LOST;
 		snprintf(t->status.message, sizeof(t->status.message),
-			 "the task vanished: its supervisor was killed or this machine was restarted");
+			 "the task vanished: its supervisor was killed or this machine was restarted%s%s",
+			 t->unsaved[0] ? "; " : "", t->unsaved);
 	} else {
+		local_unsaved_end(t, &t->record);
 		task_status_exited(&t->status, &t->record);
 	}
 	local_task_report(t);
@@ -228,6 +269,8 @@ void local_collect(struct local_task *t)
 	if (t->is_saving)
 		return;
 	t->last_of_owner = is_last_of_owner(t);
+	t->collect_pauses = false;
+	t->is_last_try = local_unsaved_ends(t, clock_monotonic_ms(t->local->config.clock));
 	local_task_work(t, collect_work, collect_done);
 }
 

@@ -2,7 +2,8 @@
 /*
  * The server's half of the room. Files: local.c (vtable), local_attach.c (what is there after a restart),
  * local_task.c (watching one task), local_port.c (addresses of models), local_output.c (outputs of running
- * jobs), local_launch.c and local_collect.c (work on the pool before and after the shim).
+ * jobs), local_unsaved.c (outputs that do not fit), local_launch.c and local_collect.c (work on the pool
+ * before and after the shim).
  */
 #ifndef LOCAL_LOCAL_INT_H
 #define LOCAL_LOCAL_INT_H
@@ -29,6 +30,9 @@ struct local {
 	struct loop_timer *poll_timer;
 	size_t busy; /* works on the pool; close waits for them */
 };
+
+#define UNSAVED_WAIT_MS (INT64_C(3600) * 1000) /* for room in the store, after the end */
+#define UNSAVED_TEXT_MAX 320
 
 /* Where the server is with a task. Forward only, except that COLLECT repeats until it succeeds. */
 enum local_step {
@@ -58,6 +62,12 @@ struct local_task {
 	struct loop_timer *retry_timer;
 	int64_t retry_ms;
 	bool noted_skipped, last_of_owner;
+	/* local_unsaved.c: while the store takes no more */
+	struct store_put_stats put;	/* of the last pass over the output */
+	int64_t quota_since_ms;		/* monotonic; 0 = the store takes all */
+	bool gives_up, is_last_try;	/* nobody wants it to wait; what is refused now is given up */
+	bool collect_pauses;		/* until retry_timer */
+	char unsaved[UNSAVED_TEXT_MAX]; /* what was given up; "" = nothing */
 	/* local_output.c */
 	struct store_seen *seen;	     /* what was saved while it runs; NULL = nothing */
 	bool is_saving, collect_waits;	     /* a pass is on the pool; the last one comes after it */
@@ -98,8 +108,19 @@ void local_port_free(void *port);
 char *local_output_prefix(const struct local_task *t); /* in the organisation's bucket; returns owned */
 void local_output_look(struct local_task *t); /* now and then: saves what is there, while the program runs */
 
+/* local_unsaved.c: outputs that are more than the organisation may store */
+/* The next pass over the output, at now_ms (monotonic), is the last: somebody had time to make room. */
+bool local_unsaved_ends(const struct local_task *t, int64_t now_ms);
+void local_unsaved_wait(struct local_task *t, int64_t now_ms); /* notes that it waits, and says so */
+/* Durably, before the mark of what was collected; t->unsaved is then what unsaved_read finds. */
+int local_unsaved_write(struct local_task *t, int folder_fd, const struct err *why, struct err *err);
+int local_unsaved_read(struct local_task *t, int folder_fd, struct err *err);
+/* What was given up becomes part of how it ended: a job that ended well has failed. */
+void local_unsaved_end(const struct local_task *t, struct task_exit *record);
+
 /* local_collect.c */
-void local_collect(struct local_task *t); /* STEP_COLLECT, then reports */
+void local_collect_give_up(struct local_task *t); /* it is cancelled: waits no longer for room */
+void local_collect(struct local_task *t);	  /* STEP_COLLECT, then reports */
 void local_remove(struct local_task *t);
 
 /* local_attach.c */

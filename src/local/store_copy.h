@@ -30,6 +30,8 @@ int store_get_model(const struct store_place *at, const struct uri *uri, int64_t
 struct store_put_stats {
 	int64_t files, bytes, skipped;
 	char first_skipped[128];
+	int64_t refused, refused_bytes; /* of files and bytes: what the quota kept out */
+	char first_refused[128];
 };
 /* 'seen' NULL: every file is put. Else those that have changed since they were put (store_seen.h); with
  * settled_ms only those that have not changed for so long, and what changes while it is read is left for
@@ -40,7 +42,8 @@ struct store_put_how {
 	struct store_seen *seen;
 	int64_t settled_ms;
 };
-/* The regular files of a tree that untrusted code wrote; links and special files are skipped and counted. */
+/* The regular files of a tree that untrusted code wrote; links and special files are skipped and counted.
+ * ERR_QUOTA: the others were put all the same. */
 int store_put_tree(const struct store_place *at, const char *prefix, int folder_fd,
 		   const struct store_put_how *how, struct store_put_stats *ret, struct err *err);
 int store_put_fd(const struct store_place *at, const char *key, const char *content_type, int fd,

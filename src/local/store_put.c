@@ -77,6 +77,7 @@ struct walk {
 	struct store_put_stats *stats;
 	int64_t now_ms; /* Unix time */
 	int64_t holes_bytes;
+	struct err refusal; /* the first */
 };
 
 /* The name is shown in the log: a line end in it must not begin a line. */
@@ -84,6 +85,17 @@ static void skip_entry(struct walk *w, const char *name)
 {
 	if (!w->stats->skipped++)
 		text_clean(name, strlen(name), w->stats->first_skipped, sizeof(w->stats->first_skipped));
+}
+
+/* Smaller ones may still fit. */
+static void refuse_entry(struct walk *w, const char *name, int64_t size, struct err *err)
+{
+	if (!w->stats->refused++) {
+		text_clean(name, strlen(name), w->stats->first_refused, sizeof(w->stats->first_refused));
+		w->refusal = *err;
+	}
+	w->stats->refused_bytes += size;
+	*err = (struct err)ERR_INIT;
 }
 
 static bool takes_holes(struct walk *w, const struct stat *st)
@@ -180,6 +192,10 @@ static int put_entry(struct walk *w, const char *prefix, int folder_fd, const ch
 	}
 	w->stats->bytes += st.st_size;
 	int r = w->how.seen ? put_seen(w, key, fd, &st, err) : store_put_fd(w->at, key, "", fd, err);
+	if (r == -ERR_QUOTA) {
+		refuse_entry(w, name, st.st_size, err);
+		return 0;
+	}
 	return r < 0 ? err_wrap(err, "saving '%s'", key) : 0;
 }
 
@@ -212,5 +228,11 @@ int store_put_tree(const struct store_place *at, const char *prefix, int folder_
 	if (is_last)
 		store_seen_begin_last(how->seen);
 	int r = put_folder(&w, prefix, folder_fd, 0, err);
-	return r < 0 || !is_last ? r : store_seen_end_last(how->seen, at, err);
+	if (r >= 0 && is_last)
+		r = store_seen_end_last(how->seen, at, err);
+	if (r >= 0 && ret->refused) {
+		*err = w.refusal;
+		r = -err->code;
+	}
+	return r;
 }

@@ -17,6 +17,7 @@
 #define FOLDER_LOCK "lock"
 #define FOLDER_STARTED "started"
 #define FOLDER_COLLECTED "collected"
+#define FOLDER_UNSAVED "unsaved" /* what of it the store did not take, for people */
 #define FOLDER_LOG "log"
 #define FOLDER_METRICS "metrics.jsonl"
 #define FOLDER_OUTPUT "output"

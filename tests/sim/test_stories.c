@@ -217,6 +217,36 @@ TEST(out_of_memory_is_not_retried)
 	sim_free(s);
 }
 
+TEST(an_output_that_the_quota_keeps_out_fails_the_job_and_is_not_retried)
+{
+	struct sim *s = sim_new();
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = 100, .fail = FAIL_QUOTA});
+	sim_submit(s, "a", .max_retries = 5);
+	sim_until_state(s, "a", JOB_FAILED);
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "quota");
+	EXPECT_WHY(s, "a", "ended by plan: quota");
+	EXPECT_STARTS(s, "a", 1);
+	sim_free(s);
+}
+
+TEST(a_cancelled_job_still_says_what_the_quota_kept_out)
+{
+	struct sim *s = sim_new();
+	const char *name;
+	void *task;
+	size_t i = 0;
+	sim_plan_set(s, "a", (struct sim_plan){.run_ms = -1, .ignores_stop = true});
+	sim_submit(s, "a");
+	sim_until_state(s, "a", JOB_RUNNING);
+	assert_int_equal(sim_cancel(s, NULL, "a").state, JOB_RUNNING);
+	assert_true(map_next(s->tasks, &i, &name, &task));
+	world_kill(s, task, FAIL_QUOTA);
+	sim_until_state(s, "a", JOB_CANCELLED);
+	EXPECT_STR("reason", sim_get(s, NULL, "a").reason, "cancelled");
+	EXPECT_WHY(s, "a", "ended by plan: quota");
+	sim_free(s);
+}
+
 /* The server dies after every possible number of events and comes back; the job must end once. */
 TEST(a_restart_at_any_point_completes_the_job_once)
 {
