@@ -52,8 +52,8 @@ int task_spec_parse(const json_t *j, struct task_spec *ret, struct err *err);
 	X(TASK_PREPARING, "preparing", 0) /* environment, package: progress says what */                     \
 	X(TASK_RUNNING, "running", 0)	  /* the user's main command was started */                          \
 	X(TASK_READY, "ready", 0)	  /* TASK_MODEL: answers requests on 'port' */                       \
-	X(TASK_EXITED, "exited", 1) /* exit record written, output collected and durable in the store */     \
-	X(TASK_LOST, "lost", 1)	    /* no shim and no exit record */
+	X(TASK_EXITED, "exited", 1)	  /* exit record written, what the store takes is durable in it */   \
+	X(TASK_LOST, "lost", 1)		  /* no shim and no exit record */
 enum task_phase {
 #define TASK_PHASE_ENUM(phase, word, terminal) phase,
 	TASK_PHASE_TABLE(TASK_PHASE_ENUM)
