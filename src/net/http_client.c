@@ -15,6 +15,7 @@
 #define READ_BLOCK_BYTES 65536
 
 struct client_call {
+	struct list link; /* among others; or alone */
 	int fd;
 	struct loop_fd *watch;
 	struct loop_timer *timer;
@@ -28,6 +29,7 @@ struct client_call {
 
 static void call_finish(struct client_call *c, const struct err *err)
 {
+	list_remove(&c->link);
 	loop_fd_free(c->watch);
 	loop_timer_free(c->timer);
 	if (c->fd >= 0)
@@ -148,6 +150,9 @@ static void on_start_failed(void *arg)
 static struct client_call *call_new(const struct http_call *call, http_call_done_fn *done, void *arg)
 {
 	struct client_call *c = MEM_NEW(struct client_call);
+	list_init(&c->link);
+	if (call->among)
+		list_append(call->among, &c->link);
 	c->fd = -1;
 	c->address = mem_strdup(call->address);
 	c->done = done;
@@ -177,4 +182,14 @@ void http_client_call_on(struct loop *loop, int fd, const struct http_call *call
 	struct client_call *c = call_new(call, done, arg);
 	c->fd = fd;
 	call_start(c, loop, call->timeout_ms, true);
+}
+
+void http_client_end(struct list *calls)
+{
+	while (!list_empty(calls)) {
+		struct client_call *c = LIST_ENTRY(calls->next, struct client_call, link);
+		struct err err = ERR_INIT;
+		err_set(&err, ERR_UNAVAILABLE, "'%s' was not waited for: this server ends", c->address);
+		call_finish(c, &err);
+	}
 }

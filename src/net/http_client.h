@@ -4,6 +4,7 @@
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
 
+#include "base/list.h"
 #include "loop/loop.h"
 #include "net/http_message.h"
 
@@ -16,6 +17,7 @@ struct http_call {
 	size_t body_len;
 	size_t answer_max_bytes;
 	int64_t timeout_ms; /* of the whole call */
+	struct list *among; /* kept until it is done: of http_client_end; NULL = none */
 };
 /* Exactly once: response (its body may be stolen) or err->code != 0: ERR_UNAVAILABLE (nobody listens),
  * ERR_TIMEOUT, ERR_BACKEND, ERR_TOO_LARGE. Never from inside of the call. */
@@ -26,5 +28,8 @@ void http_client_call(struct loop *loop, const struct http_call *call, http_call
  * which does not block. */
 void http_client_call_on(struct loop *loop, int fd, const struct http_call *call, http_call_done_fn *done,
 			 void *arg);
+/* Ends the calls among these, from inside: ERR_UNAVAILABLE. For who frees what their 'done' uses, or the
+ * loop. */
+void http_client_end(struct list *calls);
 
 #endif

@@ -42,6 +42,16 @@ static int take_length(struct http_response_reader *r, const char *value, size_t
 	return 0;
 }
 
+/* ASCII without line ends and other controls, which would go on as a header more where the type is passed on.
+ */
+static bool is_text(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)value[i] < 0x20 || (unsigned char)value[i] > 0x7e)
+			return false;
+	return true;
+}
+
 static int take_header(struct http_response_reader *r, const char *line, size_t len, struct err *err)
 {
 	const char *colon = memchr(line, ':', len);
@@ -61,7 +71,7 @@ static int take_header(struct http_response_reader *r, const char *line, size_t 
 			return refuse(err, "bad transfer encoding");
 		r->part = RESPONSE_CHUNKED;
 	}
-	if (name_len == 12 && !strncasecmp(line, "content-type", 12) &&
+	if (name_len == 12 && !strncasecmp(line, "content-type", 12) && is_text(value, value_len) &&
 	    value_len < sizeof(r->response.content_type)) {
 		memcpy(r->response.content_type, value, value_len);
 		r->response.content_type[value_len] = 0;
@@ -79,6 +89,8 @@ static int take_head(struct http_response_reader *r, const char *head, size_t le
 			return refuse(err, "no status");
 		r->response.status = r->response.status * 10 + (head[i] - '0');
 	}
+	if (r->response.status < 100 || r->response.status > 599)
+		return refuse(err, "no such status");
 	const char *line = strstr(head, "\r\n") + 2, *end = head + len;
 	while (line < end) {
 		const char *next = strstr(line, "\r\n");

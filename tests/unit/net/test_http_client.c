@@ -105,3 +105,39 @@ TEST(nobody_at_the_address_is_told)
 	close(fd);
 	fixture_close(&f);
 }
+
+TEST(calls_that_are_ended_together_are_told_and_leave_nothing_behind)
+{
+	struct http_fixture f;
+	struct outcome a = {0}, b = {0}, other = {0};
+	struct list calls;
+	char own[64];
+	fixture_open(&f);
+	list_init(&calls);
+	snprintf(own, sizeof(own), "127.0.0.1:%d", http_server_port(f.server));
+	struct http_call c = {.method = "GET",
+			      .path = "/api/hello",
+			      .address = own,
+			      .answer_max_bytes = 1000,
+			      .timeout_ms = 60000,
+			      .among = &calls};
+	http_client_call(f.loop, &c, note, &a);
+	fixture_until(&f, &a.calls, 1);
+	EXPECT_INT("code", a.err.code, 0);
+	assert_true(list_empty(&calls)); /* one that is done is not among them */
+	a = (struct outcome){0};
+	c.path = "/api/silent";
+	http_client_call(f.loop, &c, note, &a);
+	http_client_call(f.loop, &c, note, &b);
+	c.among = NULL;
+	c.path = "/api/hello";
+	http_client_call(f.loop, &c, note, &other);
+	http_client_end(&calls);
+	EXPECT_INT("calls", a.calls + b.calls, 2);
+	EXPECT_INT("code", a.err.code, ERR_UNAVAILABLE);
+	EXPECT_INT("code", b.err.code, ERR_UNAVAILABLE);
+	assert_true(list_empty(&calls));
+	fixture_until(&f, &other.calls, 1);
+	EXPECT_INT("status", other.status, 200);
+	fixture_close(&f);
+}

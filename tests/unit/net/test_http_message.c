@@ -33,6 +33,9 @@ TEST(a_response_reads_the_same_in_pieces_of_every_size)
 	     200, "", "abc0123456789"},
 	    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "", "ok"},
 	    {"HTTP/1.1 204 No Content\r\n\r\n", 204, "", ""},
+	    {"HTTP/1.1 200 OK\r\nContent-Type: text/html\nX: y\r\nContent-Length: 0\r\n\r\n", 200, "", ""},
+	    {"HTTP/1.1 200 OK\r\nContent-Type: a\rX: y\r\nContent-Length: 0\r\n\r\n", 200, "", ""},
+	    {"HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", 599, "", ""},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		for (size_t step = 1; step <= strlen(rows[i].text); step++) {
@@ -56,6 +59,9 @@ TEST(a_broken_response_is_refused)
 	    {"SSH-2.0-x\r\n\r\n", ERR_BACKEND},
 	    {"HTTP/2 200 OK\r\n\r\n", ERR_BACKEND},
 	    {"HTTP/1.1 2x0 OK\r\n\r\n", ERR_BACKEND},
+	    {"HTTP/1.1 000 OK\r\n\r\n", ERR_BACKEND},
+	    {"HTTP/1.1 099 OK\r\n\r\n", ERR_BACKEND},
+	    {"HTTP/1.1 600 OK\r\n\r\n", ERR_BACKEND},
 	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", ERR_BACKEND},
 	    {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", ERR_BACKEND},
 	    {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", ERR_BACKEND},
