@@ -24,6 +24,7 @@ struct api {
 	unsigned char session_secret[API_SESSION_SECRET_BYTES];
 	struct map *ended_sessions; /* digest of the claim → struct api_session_end; until it would expire */
 	size_t works;		    /* pool work and open sources that use us */
+	struct list calls;	    /* of net/http_client.h, ended with us */
 	size_t streams;		    /* see API_STREAMS_MAX */
 	struct map *user_buckets, *org_buckets, *guess_buckets, *address_buckets; /* api_limit.c */
 	struct list open_streams;						  /* of struct api_stream */

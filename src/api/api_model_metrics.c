@@ -92,7 +92,8 @@ static bool ask(struct gather *g, const struct service *s, const struct replica 
 				 .address = "model",
 				 .path = "/metrics",
 				 .answer_max_bytes = SERIES_BYTES_MAX,
-				 .timeout_ms = SERIES_MS};
+				 .timeout_ms = SERIES_MS,
+				 .among = &g->api->calls};
 	char task[TASK_NAME_MAX + 1];
 	struct err err = ERR_INIT;
 	*a = (struct asked){.gather = g, .slot = r->slot};

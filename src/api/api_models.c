@@ -230,7 +230,8 @@ static void forward(void *arg, const struct ctl_result *result, const struct err
 				 .body = x->body.data,
 				 .body_len = x->body.len,
 				 .answer_max_bytes = PREDICT_BYTES_MAX,
-				 .timeout_ms = PREDICT_MS};
+				 .timeout_ms = PREDICT_MS,
+				 .among = &a->calls};
 	http_client_call(a->config.loop, &call, answered, x);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "net/http_client.h"
 
 const struct http_route *const api_routes[] = {
     api_system_routes,	     api_snapshot_routes,    api_session_routes,
@@ -20,6 +21,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
 	struct api *a = MEM_NEW(struct api);
 	a->config = *config;
+	list_init(&a->calls);
 	a->started_ms = clock_monotonic_ms(config->clock);
 	struct http_server_config http = {.loop = config->loop,
 					  .address = config->address,
@@ -59,6 +61,7 @@ void api_free(struct api *a, int grace_ms)
 	api_store_check_stop(a);
 	while (http_server_busy(a->server) > a->streams && clock_monotonic_ms(&clock_real) < end_ms)
 		loop_run_once(a->config.loop, 100);
+	http_client_end(&a->calls);
 	http_server_free(a->server);
 	while (a->works)
 		loop_run_once(a->config.loop, 100);

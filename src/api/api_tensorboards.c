@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/http_client.h"
 
@@ -120,6 +121,8 @@ static void answered(void *arg, struct http_response *response, const struct err
 	struct http_exchange *x = arg;
 	if (err->code) {
 		struct err named = *err;
+		if (named.code == ERR_TOO_LARGE) /* it is not what was asked that is too large */
+			named.code = ERR_BACKEND;
 		err_wrap(&named, "asking TensorBoard '%s'", x->uri.segments[1]);
 		http_reply_error(x, &named);
 		return;
@@ -139,7 +142,15 @@ static int dial(struct api *a, const struct service *s, struct err *err)
 	if (!b->ops->dial)
 		return err_set(err, ERR_UNSUPPORTED, "this backend cannot reach a TensorBoard");
 	ctl_service_task_name(s, &s->replicas[0], task);
-	return b->ops->dial(b, task, err);
+	int fd = b->ops->dial(b, task, err);
+	if (fd >= 0)
+		return fd;
+	log_debug("tensorboard.dial task=%s error=\"%s\"", task, err->msg);
+	*err = ERR_INIT;
+	return err_set(err, ERR_UNAVAILABLE,
+		       "TensorBoard '%s' does not answer; it is started again when this lasts: "
+		       "'cloudml tensorboard describe %s' shows it",
+		       s->spec.name, s->spec.name);
 }
 
 static void pass_on(void *arg, const struct ctl_result *result, const struct err *not_found)
@@ -167,7 +178,8 @@ static void pass_on(void *arg, const struct ctl_result *result, const struct err
 				 .body = x->body.data,
 				 .body_len = x->body.len,
 				 .answer_max_bytes = ANSWER_BYTES_MAX,
-				 .timeout_ms = ANSWER_MS};
+				 .timeout_ms = ANSWER_MS,
+				 .among = &a->calls};
 	http_client_call_on(a->config.loop, fd, &call, answered, x);
 }
 
