@@ -10,11 +10,13 @@ import { ModelsPage } from './pages/models';
 import { OrganisationPage } from './pages/organisation';
 import { OverviewPage } from './pages/overview';
 import { StorePage } from './pages/store';
+import { TensorboardsPage } from './pages/tensorboards';
 import { Notices } from './parts/notices';
 import { route, to } from './router';
 import { session, sessionState, signOut } from './session';
 
-const SECTIONS = ['overview', 'jobs', 'models', 'store', 'organisation'];
+const SECTIONS = ['overview', 'jobs', 'models', 'tensorboards', 'store', 'organisation'];
+const SECTION_TEXT: { [name: string]: string } = { tensorboards: 'TensorBoards' };
 
 export function App() {
   if (sessionState.value === 'asking') return <p class="hint page">Signing in …</p>;
@@ -37,7 +39,7 @@ function Frame() {
         <nav aria-label="Sections">
           {SECTIONS.map((name) => (
             <a key={name} href={to(name)} aria-current={section === name ? 'page' : undefined}>
-              {name[0]?.toUpperCase() + name.slice(1)}
+              {SECTION_TEXT[name] ?? name[0]?.toUpperCase() + name.slice(1)}
             </a>
           ))}
         </nav>
@@ -74,6 +76,8 @@ function Page() {
       return name ? <JobPage key={name} id={name} /> : <JobsPage />;
     case 'models':
       return name ? <ModelPage key={name} name={name} /> : <ModelsPage />;
+    case 'tensorboards':
+      return <TensorboardsPage />;
     case 'organisation':
       return <OrganisationPage />;
     case 'store':

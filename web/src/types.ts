@@ -57,6 +57,18 @@ export interface Job {
   spec: JobSpec;
 }
 
+export interface Tensorboard {
+  id: string;
+  name: string;
+  state: ModelState;
+  message?: string;
+  created_ms: number;
+  ready_ms?: number | null;
+  path: string; // of its pages, below the server's address
+  uri: string; // what it shows
+  progress?: Progress | null;
+}
+
 export interface Model {
   id: string;
   name: string;

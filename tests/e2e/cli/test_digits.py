@@ -154,10 +154,16 @@ class Digits(platform.Case):
         self.browse("console.test.mjs", CLOUDML_URL=self.p.url, CLOUDML_TOKEN=self.p.token, CLOUDML_JOB="digits",
                     CLOUDML_MODEL="digits")
 
-    def test_the_console_survives_a_server_that_goes_away(self):
+    def browse_standin(self, program):
         built = list(pathlib.Path(platform.CLOUDML).resolve().parents[2].glob("web/*/dist"))
         self.assertEqual(len(built), 1)
-        self.browse("reconnect.test.mjs", CLOUDML_DIST=str(built[0]))
+        self.browse(program, CLOUDML_DIST=str(built[0]))
+
+    def test_the_console_survives_a_server_that_goes_away(self):
+        self.browse_standin("reconnect.test.mjs")
+
+    def test_the_console_links_to_tensorboards(self):
+        self.browse_standin("boards.test.mjs")
 
 
 class Demo(unittest.TestCase):

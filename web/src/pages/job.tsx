@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { command, dateTime, duration, jobDuration } from '../format';
 import { change, get } from '../http';
 import { addJobs, jobs, now, removeJob, syncs } from '../live';
+import { BoardsPanel } from '../parts/boards';
 import { Charts } from '../parts/charts';
 import { ConfirmButton } from '../parts/confirm';
 import { DeployForm } from '../parts/deploy';
@@ -70,6 +71,7 @@ function JobView({ job }: { job: Job }) {
         </div>
         <div>
           <TimesPanel job={job} />
+          <BoardsPanel job={job} />
           <EventsPanel path={`${path}/events`} version={job.version} />
           <SpecPanel spec={job.spec} />
         </div>

@@ -152,6 +152,7 @@ const ROUTES = [
   ['GET', 'models/*/logs', ({ world, names, query, request, response }) => sendLog(world, `model/${findModel(world, names[0]).name}`, query, request, response)],
   ['GET', 'models/*/metadata', ({ world, names }) => metadata(findModel(world, names[0]).name)],
   ['POST', 'models/*/predict', async ({ world, names, request }) => (findModel(world, names[0]), predict(await bodyOf(request)))],
+  ['GET', 'tensorboards', ({ world }) => ({ data: world.boards, next: null })],
   ['GET', 'store', ({ world }) => ({ data: world.objects.size > 0 ? [{ name: 'team' }] : [] })],
   ['GET', 'store/*', ({ world, query }) => listObjects(world, query)],
 ];
@@ -249,9 +250,10 @@ async function main(argv) {
   const dist = option('--dist', fileURLToPath(new URL('../../dist', import.meta.url)));
   const { world, url } = await startStandin({ port: Number(option('--port', 8099)), dist });
   if (!argv.includes('--empty')) {
-    world.submit({ name: 'digits', command: ['python', 'train.py'], args: ['--epochs', '3'] });
+    const digits = world.submit({ name: 'digits', command: ['python', 'train.py'], args: ['--epochs', '3'] });
     world.submit({ name: 'wrong-shape', command: ['python', 'broken.py'] }, 'failed');
     world.submit({ name: 'resnet-small', module: 'trainer.task', env: { SEED: '7' }, requirements: ['pandas==2.2.3'] });
+    world.show('digits', `fds://team/jobs/${digits.id}`, 'ready');
     world.serve({ name: 'half-plus-two', uri: 'fds://team/models/half-plus-two/' });
   }
   console.log(`${url}/#token=${TOKEN}`);

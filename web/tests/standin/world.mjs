@@ -13,6 +13,7 @@ export class World extends EventEmitter {
     this.stepMs = stepMs;
     this.jobs = [];
     this.models = new Map();
+    this.boards = [];
     this.events = new Map();
     this.logs = new Map();
     this.metrics = new Map();
@@ -168,6 +169,31 @@ export class World extends EventEmitter {
     this.endLog(job.id);
     this.move(job, state, reason, message, { ended_ms: Date.now() });
     return false;
+  }
+
+  /* A TensorBoard of a folder of the store. */
+  show(name, uri, state = 'starting') {
+    const now = Date.now();
+    const board = {
+      id: `t${(++this.seq).toString(36).padStart(9, '0')}`,
+      name,
+      org: 'team',
+      user: 'ada',
+      state,
+      reason: state,
+      message: state === 'ready' ? '' : 'not ready yet',
+      attempt: 1,
+      restarts: 0,
+      created_ms: now,
+      ready_ms: state === 'ready' ? now : 0,
+      path: `/tensorboard/${name}/`,
+      progress: noProgress(),
+      uri,
+      cpu: 1,
+      memory: 1 << 30,
+    };
+    this.boards.push(board);
+    return board;
   }
 
   serve(spec) {
