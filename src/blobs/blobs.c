@@ -45,8 +45,9 @@ static void blobs_close(struct blob_store *s)
 		free(b->readers[i]);
 	}
 	struct err ignored = ERR_INIT;
+	bool all_gone = hold_close(b);
 	/* Without the mark the next start looks for files that nobody owns: right, only slower. */
-	if (is_running && !b->failed && index_sync(&b->index, &ignored) == 0 &&
+	if (is_running && all_gone && !b->failed && index_sync(&b->index, &ignored) == 0 &&
 	    files_sync_removed(b, &ignored) == 0)
 		(void)!fd_write_file(b->root_fd, "clean", "", 0, 0600, &ignored);
 	index_close(&b->index);
@@ -109,6 +110,9 @@ static const struct blob_ops ops = {
     .quota_set = org_quota_set,
     .usage = org_usage,
     .check = blobs_check,
+    .hold = hold_begin,
+    .release = hold_end,
+    .position = position_get,
 };
 
 static int open_folder(int at, const char *name, int *ret, struct err *err)

@@ -135,6 +135,7 @@ static int write_batch(struct blobs *b, struct batch *batch, struct err *err)
 		return r;
 	}
 	segment_last(b)->end += b->out.len;
+	position_note(b);
 	return 0;
 }
 

@@ -136,6 +136,8 @@ static int compact_one(struct blobs *b, uint32_t id, bool is_oldest, struct err 
 	segment_unref(m.segment);
 	if (r == 0)
 		r = sync_index(b, err);
+	if (r >= 0 && is_held(b)) /* it stays, with nothing alive in it, and is chosen again afterwards */
+		return 0;
 	return r < 0 ? r : segment_remove(b, id, err);
 }
 
@@ -177,8 +179,10 @@ int blobs_compact(struct blob_store *s, int live_percent, struct err *err)
 	int count = 0, r = 0;
 	bool is_oldest = false;
 	pthread_mutex_lock(&b->compact_lock);
+	hold_settle(b);
 	/* Ascending: what was looked at is not looked at again, also when it could not go. */
-	for (uint32_t id = 0; (id = choose(b, live_percent, id, &is_oldest, err)) != 0; count++) {
+	for (uint32_t id = 0; !is_held(b) && (id = choose(b, live_percent, id, &is_oldest, err)) != 0;
+	     count++) {
 		r = compact_one(b, id, is_oldest, err);
 		if (r < 0)
 			break;

@@ -126,6 +126,8 @@ void file_abort(struct blobs *b, struct file_writer *w)
 void file_remove(struct blobs *b, uint64_t id)
 {
 	char name[32];
+	if (hold_file(b, id))
+		return;
 	name_format(id, name);
 	/* What stays behind is found and removed after the next start that follows a crash. */
 	(void)!unlinkat(b->files_fd, name, 0);

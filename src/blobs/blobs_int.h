@@ -25,6 +25,7 @@
 #define COMPACT_LIVE_PERCENT 50
 #define READERS_MAX 16 /* connections that wait for the next reader */
 #define VERIFIED_FILES 4096
+#define HELD_FILES_MAX (1 << 20) /* more are left to the next start */
 
 struct segment {
 	uint32_t id;
@@ -91,6 +92,11 @@ struct blobs {
 	struct err why;		      /* of failed */
 	struct index *readers[READERS_MAX];
 	size_t reader_count;
+	size_t holds;	   /* blobs_hold.c */
+	uint64_t *waiting; /* files that go when nobody holds; owned */
+	size_t waiting_count, waiting_cap;
+	bool left_behind;	      /* one or more did not fit in there */
+	struct blob_position durable; /* of the log */
 
 	/* committing thread */
 	pthread_t thread;
@@ -152,7 +158,7 @@ int file_begin(struct blobs *b, struct file_writer *ret, struct err *err);
 int file_write(struct file_writer *w, const void *data, size_t len, struct err *err);
 int file_finish(struct blobs *b, struct file_writer *w, struct err *err); /* durable when it returns 0 */
 void file_abort(struct blobs *b, struct file_writer *w);
-void file_remove(struct blobs *b, uint64_t id);
+void file_remove(struct blobs *b, uint64_t id);		  /* later, when somebody holds */
 int files_sync_removed(struct blobs *b, struct err *err); /* no removed file comes back */
 int file_link(struct blobs *b, uint64_t id, uint64_t *ret,
 	      struct err *err); /* the same content by a new id */
@@ -170,6 +176,16 @@ ssize_t file_read(struct file_reader *f, int64_t offset, void *data, size_t len,
 int file_verify(struct blobs *b, struct file_reader *f, int64_t offset, int64_t len, struct err *err);
 /* Calls fn with each file there is, in no order. */
 int files_each(struct blobs *b, void (*fn)(void *arg, uint64_t id), void *arg, struct err *err);
+
+/* blobs_hold.c */
+void hold_begin(struct blob_store *s);
+void hold_end(struct blob_store *s);
+bool is_held(struct blobs *b);
+bool hold_file(struct blobs *b, uint64_t id); /* true: it is held, and goes later */
+void hold_settle(struct blobs *b);	      /* removes what waited, unless somebody holds */
+bool hold_close(struct blobs *b);    /* the same in the end; false when files stay that nobody owns */
+void position_note(struct blobs *b); /* committing thread: all that was written is durable */
+void position_get(struct blob_store *s, struct blob_position *ret);
 
 /* blobs_reader.c: connections to the index for threads that read */
 int reader_take(struct blobs *b, struct index **ret, struct err *err);

@@ -250,6 +250,8 @@ int recover(struct blobs *b, struct err *err)
 			r = replay(b, true, err);
 	}
 	if (r >= 0)
+		position_note(b);
+	if (r >= 0)
 		r = buckets_load(b, err);
 	/* Only a log that was read to its end can tell whose a file is. */
 	if (r >= 0 && (!was_clean || anew))

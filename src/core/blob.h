@@ -111,6 +111,11 @@ struct blob_get; /* one download in progress */
 /* On a thread of the store's own; must not block or call the store. info is a view, NULL on failure. */
 typedef void blob_done_fn(void *arg, int r, const struct blob_info *info, const struct err *err);
 
+struct blob_position {
+	uint32_t segment; /* the last one of which something counts */
+	uint64_t end;	  /* its bytes that count */
+};
+
 struct blob_ops {
 	const char *name;
 	void (*close)(struct blob_store *s);
@@ -243,6 +248,15 @@ struct blob_ops {
 	 * for long. NULL = the store has no such check. */
 	int (*check)(struct blob_store *s, const struct blob_check_watch *watch, struct blob_check *ret,
 		     struct err *err);
+
+	/* For those who copy the store's files while it works: until as many calls of 'release' no file that
+	 * the log names goes, though the objects do. None of the three blocks for long; none survives a
+	 * restart. NULL = the store has no files. */
+	void (*hold)(struct blob_store *s);
+	void (*release)(struct blob_store *s);
+	/* Up to where the log is durable: with the files there are during a hold, a store as of this moment.
+	 */
+	void (*position)(struct blob_store *s, struct blob_position *ret);
 };
 struct blob_store {
 	const struct blob_ops *ops;
