@@ -30,14 +30,17 @@ struct api {
 	struct list open_streams;						  /* of struct api_stream */
 	struct loop_timer *expiry;	 /* of the first key among those of open streams */
 	struct store_check *store_check; /* api_store_check.c; NULL = none yet */
-	struct map *streams_of;		 /* "ORG" and "ORG/USER" → size_t; only those with some */
+	struct list holds;		 /* of struct store_hold; api_holds.c */
+	size_t hold_count;
+	struct map *streams_of; /* "ORG" and "ORG/USER" → size_t; only those with some */
 };
 
 /* Tables, one per noun, joined by api_routes.c. */
-extern const struct http_route api_system_routes[], api_snapshot_routes[], api_session_routes[],
-    api_job_routes[], api_cron_routes[], api_model_routes[], api_tensorboard_routes[], api_store_routes[],
-    api_store_bucket_routes[], api_store_check_routes[], api_store_upload_routes[], api_watch_routes[],
-    api_org_routes[], api_user_routes[], api_key_routes[], api_quota_routes[], api_usage_routes[];
+extern const struct http_route api_system_routes[], api_snapshot_routes[], api_hold_routes[],
+    api_session_routes[], api_job_routes[], api_cron_routes[], api_model_routes[], api_tensorboard_routes[],
+    api_store_routes[], api_store_bucket_routes[], api_store_check_routes[], api_store_upload_routes[],
+    api_watch_routes[], api_org_routes[], api_user_routes[], api_key_routes[], api_quota_routes[],
+    api_usage_routes[];
 extern const struct http_route *const api_routes[];
 
 const struct principal *api_principal(const struct http_exchange *x);
@@ -110,6 +113,10 @@ void api_job_batch(struct http_exchange *x, void *app);
 /* api_store_check.c: tells a check that is under way to stop; and frees what it has found. */
 void api_store_check_stop(struct api *a);
 void api_store_check_free(struct api *a);
+
+/* api_holds.c */
+void api_holds_open(struct api *a);
+void api_holds_close(struct api *a); /* releases what is held: who copies is told at the next renewal */
 
 /* api_model_source.c: from spec->job or spec->uri to files that are there. Blocks: pool. Replaces spec->uri
  * and spec->framework. */

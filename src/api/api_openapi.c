@@ -166,6 +166,10 @@ static const struct {
      "{\"type\":\"object\",\"required\":[\"removed\",\"data\"],\"properties\":{\"removed\":{\"type\":"
      "\"integer\"},\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"key\":{"
      "\"type\":\"string\"},\"version\":{\"type\":\"string\"},\"error\":{\"type\":\"object\"}}}}}}"},
+    {"StoreHold",
+     "{\"type\":\"object\",\"required\":[\"id\",\"hold_ms\",\"segment\",\"end\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"hold_ms\":{\"type\":\"integer\"},\"segment\":{\"type\":\"integer\"},\"end\":{"
+     "\"type\":\"integer\"}}}"},
     {"StoreCheck",
      "{\"type\":\"object\",\"required\":[\"state\",\"damaged\",\"faults\"],\"properties\":{\"state\":{"
      "\"enum\":[\"none\",\"running\",\"done\",\"stopped\",\"failed\"]},\"started_ms\":{\"type\":\"integer\"},"

@@ -9,13 +9,25 @@
 #include "base/mem.h"
 #include "net/http_client.h"
 
-const struct http_route *const api_routes[] = {
-    api_system_routes,	     api_snapshot_routes,    api_session_routes,
-    api_job_routes,	     api_cron_routes,	     api_model_routes,
-    api_tensorboard_routes,  api_watch_routes,	     api_store_routes,
-    api_store_bucket_routes, api_store_check_routes, api_store_upload_routes,
-    api_org_routes,	     api_user_routes,	     api_key_routes,
-    api_quota_routes,	     api_usage_routes,	     NULL};
+const struct http_route *const api_routes[] = {api_system_routes,
+					       api_snapshot_routes,
+					       api_hold_routes,
+					       api_session_routes,
+					       api_job_routes,
+					       api_cron_routes,
+					       api_model_routes,
+					       api_tensorboard_routes,
+					       api_watch_routes,
+					       api_store_routes,
+					       api_store_bucket_routes,
+					       api_store_check_routes,
+					       api_store_upload_routes,
+					       api_org_routes,
+					       api_user_routes,
+					       api_key_routes,
+					       api_quota_routes,
+					       api_usage_routes,
+					       NULL};
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
@@ -32,6 +44,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
 					  .authenticate = api_authenticate,
 					  .app = a};
 	api_streams_open(a);
+	api_holds_open(a);
 	api_limits_open(a);
 	int r = api_session_open(a, err);
 	if (r == 0)
@@ -66,6 +79,7 @@ void api_free(struct api *a, int grace_ms)
 	while (a->works)
 		loop_run_once(a->config.loop, 100);
 	api_store_check_free(a);
+	api_holds_close(a);
 	api_session_close(a);
 	api_streams_close(a);
 	api_limits_close(a);
