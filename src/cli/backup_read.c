@@ -125,9 +125,7 @@ static int keep_content(struct reader *r, const char *path, struct err *err)
 		return err_sys(err, errno, "cannot write a temporary file");
 	r->sum.files++;
 	r->sum.bytes += size;
-	if (r->progress)
-		r->progress(r->arg, &r->sum);
-	return 0;
+	return r->progress ? r->progress(r->arg, &r->sum, err) : 0;
 }
 
 static int keep_entry(struct reader *r, struct archive_entry *e, struct err *err)

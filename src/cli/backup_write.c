@@ -33,6 +33,7 @@ struct writer {
 	struct err failure;
 	FILE *manifest; /* spooled: it is as long as the folder has files */
 	char *chunk;
+	struct backup_cut cut;
 	struct backup_sum sum;
 	backup_progress_fn *progress;
 	void *arg;
@@ -77,6 +78,11 @@ static int put_header(struct writer *w, const char *path, const struct stat *st,
 	return r;
 }
 
+static int tell_progress(struct writer *w, struct err *err)
+{
+	return w->progress ? w->progress(w->arg, &w->sum, err) : 0;
+}
+
 static int note_file(struct writer *w, struct digest *d, int64_t size, const char *path, struct err *err)
 {
 	char hex[DIGEST_HEX_LEN + 1];
@@ -87,22 +93,17 @@ static int note_file(struct writer *w, struct digest *d, int64_t size, const cha
 		return err_sys(err, errno, "noting the digest of '%s'", path);
 	w->sum.files++;
 	w->sum.bytes += size;
-	if (w->progress)
-		w->progress(w->arg, &w->sum);
-	return 0;
+	return tell_progress(w, err);
 }
 
 /* Exactly as many bytes as the header says: a file that becomes shorter meanwhile (a checkpoint that is being
  * written) is filled with zeros. */
-static int put_file(struct writer *w, int fd, const char *path, struct err *err)
+static int put_bytes(struct writer *w, int fd, const char *path, const struct stat *st, struct err *err)
 {
-	struct stat st;
 	struct digest d;
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, errno, "cannot look at '%s'", path);
-	int r = put_header(w, path, &st, NULL, err);
+	int r = put_header(w, path, st, NULL, err);
 	digest_init(&d);
-	for (int64_t left = st.st_size; r >= 0 && left > 0;) {
+	for (int64_t left = st->st_size; r >= 0 && left > 0;) {
 		size_t want = left < BACKUP_CHUNK ? (size_t)left : BACKUP_CHUNK;
 		ssize_t n = read(fd, w->chunk, want);
 		if (n < 0)
@@ -114,8 +115,17 @@ static int put_file(struct writer *w, int fd, const char *path, struct err *err)
 		digest_update(&d, w->chunk, (size_t)n);
 		r = written(w, archive_write_data(w->a, w->chunk, (size_t)n), path, err);
 		left -= n;
+		if (r >= 0)
+			r = tell_progress(w, err);
 	}
-	return r < 0 ? r : note_file(w, &d, st.st_size, path, err);
+	return r < 0 ? r : note_file(w, &d, st->st_size, path, err);
+}
+
+static int put_file(struct writer *w, int fd, const char *path, struct err *err)
+{
+	struct stat st;
+	return fstat(fd, &st) < 0 ? err_sys(err, errno, "cannot look at '%s'", path)
+				  : put_bytes(w, fd, path, &st, err);
 }
 
 static int put_entry(struct writer *w, int dir_fd, const char *name, const char *path, int depth,
@@ -188,22 +198,39 @@ static bool next_segment(int dir_fd, const char *last, char ret[SEGMENT_NAME_MAX
 	return *ret != 0;
 }
 
-/* In ascending order, and the newest one last: what compaction takes out of a segment before we come to it
- * has been written again at the end of the log, which is read after that. */
+/* The last one that counts, up to where it counts: what follows there is not yet told, or came later. */
+static int put_cut_segment(struct writer *w, int dir_fd, const char *name, const char *path, struct err *err)
+{
+	struct stat st;
+	CLEANUP(fd) int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "cannot open '%s'", path);
+	if (!S_ISREG(st.st_mode) || st.st_size < w->cut.end)
+		return err_set(err, ERR_CORRUPT, "'%s' is shorter than the server says; is '--data' right?",
+			       path);
+	st.st_size = w->cut.end;
+	return put_bytes(w, fd, path, &st, err);
+}
+
+/* In ascending order. With a cut the log ends there; its segment must be among them. */
 static int put_segments(struct writer *w, int objects_fd, struct err *err)
 {
-	char name[SEGMENT_NAME_MAX], last[SEGMENT_NAME_MAX] = "";
+	char name[SEGMENT_NAME_MAX], last[SEGMENT_NAME_MAX] = "", cut[SEGMENT_NAME_MAX] = "";
+	bool is_cut = w->cut.segment == 0;
 	struct stat st;
 	CLEANUP(fd) int fd = openat(objects_fd, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "cannot open 'objects/segments'");
+	snprintf(cut, sizeof(cut), "%08x", w->cut.segment);
 	int r = put_header(w, "objects/segments", &st, NULL, err);
-	while (r >= 0 && next_segment(fd, last, name)) {
+	while (r >= 0 && !(w->cut.segment && is_cut) && next_segment(fd, last, name)) {
 		CLEANUP(free) char *path = mem_printf("objects/segments/%s", name);
-		r = put_entry(w, fd, name, path, 0, err);
+		is_cut |= !strcmp(name, cut);
+		r = w->cut.segment && is_cut ? put_cut_segment(w, fd, name, path, err)
+					     : put_entry(w, fd, name, path, 0, err);
 		memcpy(last, name, sizeof(last));
 	}
-	return r;
+	return r < 0 || is_cut ? r : err_set(err, ERR_CORRUPT, "there is no 'objects/segments/%s'", cut);
 }
 
 /* The log before the data files that it names: those are there before their record is. */
@@ -267,13 +294,18 @@ static int put_all(struct writer *w, const char *data_folder, const json_t *head
 		r = put_objects(w, root, err);
 	for (size_t i = 0; i < ARRAY_LEN(kept) && r >= 0; i++)
 		r = put_entry(w, root, kept[i], kept[i], 0, err);
+	w->sum.is_read = true;
+	if (r >= 0)
+		r = tell_progress(w, err);
 	return r < 0 ? r : put_manifest(w, err);
 }
 
 static int write_archive(int fd, const char *data_folder, const json_t *head, const char *metadata,
-			 backup_progress_fn *progress, void *arg, struct backup_sum *ret, struct err *err)
+			 const struct backup_cut *cut, backup_progress_fn *progress, void *arg,
+			 struct backup_sum *ret, struct err *err)
 {
-	struct writer w = {.fd = fd, .progress = progress, .arg = arg, .chunk = mem_alloc(BACKUP_CHUNK)};
+	struct writer w = {
+	    .fd = fd, .cut = *cut, .progress = progress, .arg = arg, .chunk = mem_alloc(BACKUP_CHUNK)};
 	int r = 0;
 	w.manifest = tmpfile();
 	w.a = archive_write_new();
@@ -310,7 +342,8 @@ static int publish(const char *partial, const char *file, int fd, struct err *er
 }
 
 int backup_write(const char *file, const char *data_folder, const json_t *head, const char *metadata,
-		 backup_progress_fn *progress, void *arg, struct backup_sum *ret, struct err *err)
+		 const struct backup_cut *cut, backup_progress_fn *progress, void *arg,
+		 struct backup_sum *ret, struct err *err)
 {
 	CLEANUP(free) char *partial = mem_printf("%s.partial", file);
 	if (access(file, F_OK) == 0)
@@ -318,7 +351,7 @@ int backup_write(const char *file, const char *data_folder, const json_t *head, 
 	CLEANUP(fd) int fd = open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot write '%s'", partial);
-	int r = write_archive(fd, data_folder, head, metadata, progress, arg, ret, err);
+	int r = write_archive(fd, data_folder, head, metadata, cut, progress, arg, ret, err);
 	if (r >= 0)
 		r = publish(partial, file, fd, err);
 	if (r < 0)

@@ -270,6 +270,8 @@ const struct cli_command cli_commands[] = {
      "Metadata, objects and checkpoints, as a tar file with the digest of every file in it. What was "
      "acknowledged before "
      "it began is in it.\n"
+     "The objects are those of one moment; what is deleted meanwhile takes its room on the disk until the "
+     "backup ends.\n"
      "Environments, logs of running tasks and secrets are not: the first are made anew, the last too. Reads "
      "the data "
      "folder, so it\n"

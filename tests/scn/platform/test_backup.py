@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backups of a platform at work, and what is made of them. Needs root, no network."""
 
+import fcntl
 import io
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
+import struct
 import tarfile
+import termios
 import threading
 
 sys.dont_write_bytecode = True
@@ -17,6 +21,10 @@ from lib import platform  # noqa: E402
 
 CLIENTS = 4
 JOBS_OF_CLIENT = 200  # they are cancelled one by one in the end
+WRITERS = 3
+ROUNDS_OF_WRITER = 1000
+BACKUPS = 3
+LARGE = 150000  # bytes: more than lies in the log, so that it has a data file
 
 
 def new_job(p, name):
@@ -47,6 +55,77 @@ class Storm:
         self.end.set()
         for thread in self.threads:
             thread.join()
+
+
+def put(p, key, content):
+    status, answer = p.api("PUT", f"/store/default/{key}", raw=content, headers={"Content-Type": "application/octet-stream"})
+    if status != 201:
+        raise AssertionError(answer)
+
+
+def remove(p, key):
+    status, answer = p.api("DELETE", f"/store/default/{key}")
+    if status not in (200, 204):
+        raise AssertionError(answer)
+
+
+def numbered(number):
+    return f"{number} ".encode().ljust(LARGE, b".")
+
+
+class Churn:
+    """Writers, each of which writes its number to one object, then to another, and replaces a third one by the next."""
+
+    def __init__(self, p):
+        self.p, self.end, self.done, self.failures = p, threading.Event(), [0] * WRITERS, []
+        self.threads = [threading.Thread(target=self.write, args=(n,)) for n in range(WRITERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def write(self, writer):
+        try:
+            for number in range(1, ROUNDS_OF_WRITER + 1):
+                if self.end.is_set():
+                    break
+                for key in ("first", "second", f"third-{number}"):
+                    put(self.p, f"churn/{writer}/{key}", numbered(number))
+                if number > 1:
+                    remove(self.p, f"churn/{writer}/third-{number - 1}")
+                self.done[writer] = number
+        except Exception as e:  # told by the test's thread
+            self.failures.append(e)
+
+    def stop(self):
+        self.end.set()
+        for thread in self.threads:
+            thread.join()
+        if self.failures:
+            raise self.failures[0]
+
+
+class SlowReader:
+    """A pipe in the place of the file that a backup writes: the backup stands still until it is read."""
+
+    def __init__(self, backup):
+        path = backup + ".partial"
+        os.mkfifo(path)
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    def waiting_bytes(self):
+        return struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, b"\0" * 4))[0]
+
+    def read_all(self, running, path):
+        """Until the command ends."""
+        with open(path, "wb") as out:
+            while True:
+                over = running.over()
+                try:
+                    out.write(os.read(self.fd, 1 << 16))
+                except BlockingIOError:
+                    if over:
+                        break
+                    select.select([self.fd], [], [], 0.05)
+        os.close(self.fd)
 
 
 def names_of(p):
@@ -113,6 +192,107 @@ class Backup(platform.Case):
         self.assertEqual((checkpoint.read_bytes(), checkpoint.stat().st_uid), (b"weights", 12345))
         self.assertEqual(os.readlink(checkpoint.parent / "latest"), "step-1")
         self.assertEqual(os.stat(other.data).st_mode & 0o777, 0o700)
+
+    def number_of(self, p, key):
+        status, content = p.api("GET", f"/store/default/{key}")
+        self.assertEqual((key, status, len(content)), (key, 200, LARGE))
+        return int(content.split()[0])
+
+    def check_store(self, p):
+        found = p.json("store", "fsck")
+        self.assertEqual((found["state"], found["damaged"], found["faults"], found["found"]), ("done", 0, 0, []))
+
+    def data_files(self):
+        return len(list(pathlib.Path(self.p.data, "objects/files").glob("*/*")))
+
+    def test_backups_among_deletions_and_overwrites_are_the_store_of_one_moment(self):
+        churn = Churn(self.p)
+        taken = []
+        try:
+            for n in range(BACKUPS):
+                platform.until("some changes", lambda: churn.failures or min(churn.done) > 3 * n)
+                before = list(churn.done)
+                self.p.cli("backup", self.file(f"churn-{n}.tar")).ok()
+                taken.append((before, self.file(f"churn-{n}.tar")))
+        finally:
+            churn.stop()
+        for n, (before, backup) in enumerate(taken):
+            other = self.restored(backup, f"restored-churn-{n}")
+            self.check_store(other)
+            for writer in range(WRITERS):
+                first, second = (self.number_of(other, f"churn/{writer}/{key}") for key in ("first", "second"))
+                self.assertGreaterEqual(second, before[writer])
+                self.assertIn(first - second, (0, 1))
+
+    def test_a_slow_backup_has_what_is_deleted_while_it_is_written(self):
+        keys = [f"slow/{n}" for n in range(12)]
+        for key in keys:
+            put(self.p, key, numbered(1))
+        files = self.data_files()
+        backup, drained = self.file("slow.tar"), self.file("drained.tar")
+        reader = SlowReader(backup)
+        running = self.p.begin("backup", backup)
+        platform.until("the first bytes", lambda: reader.waiting_bytes() > 0 or running.over())
+        for key in keys[::2]:
+            remove(self.p, key)
+        for key in keys[1::2]:
+            put(self.p, key, numbered(2))
+        put(self.p, "slow/new", numbered(2))
+        self.assertGreaterEqual(self.data_files(), files + 1 + len(keys) // 2)
+        reader.read_all(running, drained)
+        self.assertIn("sync", running.wait().fails().err)  # a pipe; all was written before
+        platform.until("what was held to go", lambda: self.data_files() == files + 1 - len(keys) // 2)
+
+        other = self.restored(drained, "restored-slow")
+        self.check_store(other)
+        self.assertEqual([self.number_of(other, key) for key in keys], [1] * len(keys))
+        self.assertEqual(other.api("GET", "/store/default/slow/new")[0], 404)
+
+    def test_a_backup_whose_hold_was_lost_is_none(self):
+        put(self.p, "lost", numbered(1))
+        backup = self.file("lost.tar")
+        reader = SlowReader(backup)
+        running = self.p.begin("backup", backup)
+        platform.until("the first bytes", lambda: reader.waiting_bytes() > 0 or running.over())
+        self.p.stop()
+        self.p.start()
+        reader.read_all(running, self.file("lost-drained.tar"))
+        running.wait().fails("deleted meanwhile")
+        self.assertFalse(os.path.exists(backup))
+        self.assertFalse(os.path.exists(backup + ".partial"))
+
+    def test_holds_are_counted_and_end(self):
+        self.p.stop()  # what other tests' holds left to be removed is gone then
+        self.p.start()
+        put(self.p, "held", numbered(1))
+        files = self.data_files()
+        held = [self.p.api("POST", "/store-holds") for _ in range(2)]
+        self.assertEqual([status for status, _ in held], [201, 201])
+        remove(self.p, "held")
+        paths = [f"/store-holds/{hold['id']}" for _, hold in held]
+        self.assertEqual(self.p.api("DELETE", paths[0])[0], 204)
+        self.assertEqual(self.p.api("DELETE", paths[0])[0], 404)
+        status, hold = self.p.api("POST", paths[1])
+        self.assertEqual((status, hold["id"], self.data_files()), (200, held[1][1]["id"], files))
+        self.assertGreater((hold["segment"], hold["end"]), (held[1][1]["segment"], held[1][1]["end"]))
+        self.assertEqual(self.p.api("DELETE", paths[1])[0], 204)
+        platform.until("the file to go", lambda: self.data_files() == files - 1)
+
+    def test_without_a_server_the_files_can_be_copied_and_none_may_start(self):
+        idle = platform.Platform(share_environments=False)
+        self.addCleanup(self.end, idle)
+        idle.start()
+        put(idle, "one", numbered(1))
+        idle.stop()
+        backup = self.file("idle.tar")
+        reader = SlowReader(backup)
+        running = idle.begin("backup", "--without-metadata", backup)
+        platform.until("the first bytes", lambda: reader.waiting_bytes() > 0 or running.over())
+        idle.cli("up", "--detach", "--port", idle.port).fails("another server uses")
+        reader.read_all(running, self.file("idle-drained.tar"))
+        self.assertIn("sync", running.wait().fails().err)
+        idle.start()
+        self.assertEqual(self.number_of(idle, "one"), 1)
 
     def test_secrets_are_not_in_a_backup(self):
         backup = self.file("secrets.tar")
