@@ -3,6 +3,7 @@
 #ifndef CLI_BACKUP_H
 #define CLI_BACKUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
 #include "base/err.h"
