@@ -96,6 +96,9 @@ void api_done_created(void *arg, const struct ctl_result *result, const struct e
 void api_done_accepted(void *arg, const struct ctl_result *result, const struct err *err);
 /* limit, before, state, name. */
 int api_list_query(const struct http_exchange *x, struct ctl_list_query *ret, struct err *err);
+/* A page of services of either kind, {data, next}, to the exchange 'arg'. */
+void api_reply_services(void *arg, const struct service *const *services, size_t count, bool more,
+			const struct err *err);
 void api_reply_events(void *arg, const struct event *events, size_t count, const struct err *err);
 
 /* api_logs.c: the log of a job's attempts or of a service. */

@@ -129,8 +129,8 @@ static void patch_model(struct http_exchange *x, void *app)
 
 /* ---- look, remove ---- */
 
-static void reply_models(void *arg, const struct service *const *services, size_t count, bool more,
-			 const struct err *err)
+void api_reply_services(void *arg, const struct service *const *services, size_t count, bool more,
+			const struct err *err)
 {
 	struct http_exchange *x = arg;
 	if (err->code) {
@@ -158,7 +158,7 @@ static void list_models(struct http_exchange *x, void *app)
 	if (r < 0)
 		http_reply_error(x, &err);
 	else
-		ctl_service_list(a->config.ctl, api_principal(x), &q, reply_models, x);
+		ctl_service_list(a->config.ctl, api_principal(x), &q, api_reply_services, x);
 }
 
 static void get_model(struct http_exchange *x, void *app)

@@ -70,21 +70,6 @@ static void post_tensorboard(struct http_exchange *x, void *app)
 
 /* ---- look, remove ---- */
 
-static void reply_list(void *arg, const struct service *const *services, size_t count, bool more,
-		       const struct err *err)
-{
-	struct http_exchange *x = arg;
-	if (err->code) {
-		http_reply_error(x, err);
-		return;
-	}
-	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, service_format(services[i]));
-	json_t *next = more && count ? json_integer(services[count - 1]->seq) : json_null();
-	http_reply_json(x, 200, json_pack("{s:o, s:o}", "data", list, "next", next));
-}
-
 static void list_tensorboards(struct http_exchange *x, void *app)
 {
 	struct api *a = app;
@@ -95,7 +80,7 @@ static void list_tensorboards(struct http_exchange *x, void *app)
 	if (r < 0)
 		http_reply_error(x, &err);
 	else
-		ctl_service_list(a->config.ctl, api_principal(x), &q, reply_list, x);
+		ctl_service_list(a->config.ctl, api_principal(x), &q, api_reply_services, x);
 }
 
 static void get_tensorboard(struct http_exchange *x, void *app)
