@@ -21,7 +21,7 @@
 
 static const char help[] =
     "usage: cloudml server [--data FOLDER] [--listen ADDRESS:PORT] [--allow-host NAME] [--label KEY=VALUE]\n"
-    "                      [--log LEVEL]\n"
+    "                      [--log LEVEL] [--user-rate N] [--org-rate N] [--abort-uploads TIME]\n"
     "                      [--database URL] [--database-password-file FILE] [--s3-listen ADDRESS:PORT|off]\n"
     "                      [--s3-domain NAME] [--s3-tls-cert FILE --s3-tls-key FILE] [--ready-fd N]\n\n"
     "Runs the control plane in the foreground. 'cloudml up' starts it for you.\n\n"
